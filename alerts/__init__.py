@@ -1,0 +1,1 @@
+"""Where alerts go: rule files, channels, the outbox, and one notifier a kind of channel."""

@@ -1,0 +1,1 @@
+"""Notifiers: one module a kind of channel, each registered in :mod:`alerts.notify.registry`."""

@@ -1,0 +1,120 @@
+"""What a notifier is: how an alert is sent, what may come of it, and how its channel is configured.
+
+A new kind of channel is one module with a :class:`ChannelSettings` and a :class:`Notifier`, one line in
+:mod:`alerts.notify.registry`, its test, and its section in ``docs/reference/channels.md``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from streams.core.records import Alert
+
+
+class ChannelError(Exception):
+    """A channel cannot be opened as configured. ``hint`` says what to do; neither text holds a secret."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.message = message
+        self.hint = hint
+        super().__init__(f"{message} ({hint})" if hint else message)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at sending an alert: the ``number``, counted from 1, and when it began, in UTC."""
+
+    number: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The receiver took the alert."""
+
+    status_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The receiver did not take the alert and may do so later.
+
+    ``after`` is how many seconds the receiver asked to be left alone, where it did.
+    """
+
+    reason: str
+    after: float | None = None
+    status_code: int | None = None
+
+    @property
+    def throttled(self) -> bool:
+        """The receiver has nothing against this alert: too much is being sent to it (429, RFC 6585)."""
+        return self.status_code == 429
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The receiver will never take the alert."""
+
+    reason: str
+    status_code: int | None = None
+
+
+Result = Sent | Retry | Dead
+
+
+class Notifier(Protocol):
+    """Sends alerts to one channel.
+
+    ``concurrency`` is how many alerts a worker may have on their way at once, ``timeout`` the seconds within
+    which ``send`` answers.
+    """
+
+    @property
+    def concurrency(self) -> int: ...
+
+    @property
+    def timeout(self) -> float: ...
+
+    async def send(self, alert: Alert, attempt: Attempt) -> Result:
+        """Send one alert once. What fails outside (network, receiver, disk) is a result, not an exception."""
+        ...
+
+    async def probe(self) -> str:
+        """Look whether the channel can be reached, without sending an alert; what was found, for a person.
+
+        Raises:
+            ChannelError: it cannot.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and files."""
+        ...
+
+
+class ChannelSettings(BaseModel, ABC):
+    """The settings of one channel in ``channels.yaml``; each kind has its own, told apart by ``type``.
+
+    ``sensitive`` names the settings that may hold a secret by a user's mistake, so that no error quotes them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sensitive: ClassVar[frozenset[str]] = frozenset()
+
+    type: str
+
+    @abstractmethod
+    def open(self, environ: Mapping[str, str]) -> Notifier:
+        """A notifier for this channel, its secrets read; it connects to nothing yet.
+
+        Raises:
+            ChannelError: a secret is missing or is not what it should be.
+        """

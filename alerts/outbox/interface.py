@@ -1,0 +1,163 @@
+"""What an outbox promises.
+
+The ``alerts`` topic is the truth, and the outbox an index of it that can be rebuilt. An alert is *queued*
+until a worker *leases* it for a while to send it; when the worker has *finished*, the alert is done, dead, or
+queued for another attempt. A lease that runs out, because its worker died, makes the alert due again. Every
+lease has a fencing token, higher than all before it: who comes with an old one changes nothing.
+
+The outcome of an attempt is noted in the same step that ends the lease, and stays until it is known to be in
+Kafka, so none is lost between the two (a transactional outbox). It may be published twice.
+
+All times are aware. Every method raises :class:`OutboxError` where the store cannot be used at the moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Protocol
+
+from streams.core.records import Alert, Delivery
+
+#: How long it is remembered that an alert came to its end, and a dead alert kept: longer than all attempts of
+#: the retry schedule take together (three days and a few hours), and not longer than Kafka keeps the
+#: ``alerts`` topic.
+TERMINAL_TTL = timedelta(days=7)
+
+
+class OutboxError(ConnectionError):
+    """The store behind the outbox is away or refuses to work; what was asked may or may not have happened.
+
+    Every method may be called again: none does harm the second time.
+    """
+
+
+class Durability(Enum):
+    """Whether what was scheduled would outlive a crash of the store's machine."""
+
+    SYNCED = "synced"
+    LATE = "not on disk within the time given"
+    OFF = "the store does not write to disk"
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """An alert that its holder alone may send until the lease ends.
+
+    ``attempt`` counts the leases of the alert, this one included; ``failures`` those of its attempts that
+    speak against it. ``since`` is when it was first scheduled.
+    """
+
+    alert: Alert
+    attempt: int
+    failures: int
+    since: datetime
+    token: int
+
+    @property
+    def outcome_id(self) -> str:
+        """Names the outcome of this lease among all outcomes of the channel."""
+        return f"{self.alert.alert_id}:{self.token}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A noted outcome. ``id`` is the :attr:`Leased.outcome_id` it came of."""
+
+    id: str
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The alerts of a channel: each is ``queued``, ``leased``, ``done`` or ``dead``. ``due`` are queued, too.
+
+    ``done`` and ``dead`` count the last days only (:data:`TERMINAL_TTL`).
+    """
+
+    queued: int
+    due: int
+    leased: int
+    done: int
+    dead: int
+
+
+class Outbox(Protocol):
+    """Alerts on their way out, channel by channel."""
+
+    async def schedule(self, alerts: Sequence[Alert], now: datetime) -> int:
+        """Queue alerts, due at once, in this order within a channel.
+
+        Alerts that are queued or leased already, or came to their end, are passed over.
+
+        Returns:
+            how many were new.
+        """
+        ...
+
+    async def durable(self, timeout: float = 2.0) -> Durability:  # noqa: ASYNC109 - the store does the waiting
+        """Wait until all that this object scheduled is on disk, for at most ``timeout`` seconds.
+
+        To be called after each ``schedule``, or once after several: until then the alerts are remembered here
+        as well, and queued again should the store have lost them.
+        """
+        ...
+
+    async def lease(self, channel: str, now: datetime, lease_for: timedelta, limit: int) -> list[Leased]:
+        """Take up to ``limit`` due alerts of a channel, the longest due first."""
+        ...
+
+    async def finish(
+        self, leased: Leased, delivery: Delivery, *, due: datetime | None = None, excused: bool = False
+    ) -> bool:
+        """End a lease by what came of it, and note ``delivery`` as its outcome.
+
+        The outcome ``retry`` makes the alert due again at ``due``, and adds to its failures unless it is
+        ``excused``; ``dead`` keeps the alert among the dead; any other outcome means that it is done.
+
+        Returns:
+            False, with nothing changed, where the lease has ended or passed to another holder in the
+            meantime.
+        """
+        ...
+
+    async def published(self, channel: str, ids: Collection[str]) -> None:
+        """Forget outcomes that are in Kafka now."""
+        ...
+
+    async def unpublished(self, channel: str, before: datetime, limit: int = 500) -> list[Outcome]:
+        """Outcomes that were noted ``before`` a time and not forgotten since, the oldest first."""
+        ...
+
+    async def counts(self, channel: str, now: datetime) -> Counts:
+        """How many alerts of a channel there are of each sort, at one moment."""
+        ...
+
+    async def dead(self, channel: str, now: datetime, limit: int = 500) -> list[Alert]:
+        """Dead alerts of a channel, the oldest first."""
+        ...
+
+    async def epoch(self, channel: str) -> str | None:
+        """A word that stays the same for as long as the store keeps its data.
+
+        None means that there is no data (lost, or never any), and another word that it was lost and begun
+        anew: then the outbox is to be rebuilt by :meth:`restore`. Each channel has its own, since in a
+        cluster each can be lost alone.
+        """
+        ...
+
+    async def begin_epoch(self, channel: str) -> str:
+        """Declare the data complete, after :meth:`restore`. An epoch that has begun stays as it is."""
+        ...
+
+    async def restore(self, alerts: Sequence[Alert], terminal: Collection[str], now: datetime) -> int:
+        """Queue what the ``alerts`` topic holds, less what came to its end by the ids in ``terminal``.
+
+        Does no harm to a store that lost nothing, nor when several workers do it at once.
+
+        Returns:
+            how many alerts were queued that were not before.
+        """
+        ...

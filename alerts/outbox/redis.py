@@ -1,0 +1,272 @@
+"""The outbox in Redis (7.2 or later, or Valkey), by four Lua scripts that each are one atomic step.
+
+Keys of a channel share a hash tag, ``{prefix}:outbox:{{channel}}:name``, and so a cluster node:
+
+========================  ======  ====================================================================
+``queue``                 zset    alert id → when it is due; of a leased alert, when the lease ends (ms)
+``jobs``                  hash    alert id → the alert as JSON
+``state``                 hash    alert id → first scheduled (ms), attempts, failures, token or 0
+``leases``                zset    alert id → when its lease ends (ms)
+``tokens``                string  the last fencing token
+``done``, ``dead``        zset    alert id → when the terminal marker expires (ms)
+``dead_jobs``             hash    alert id → the dead alert as JSON
+``outcomes``              hash    outcome id → the Delivery as JSON, until it is in Kafka
+``outcome_times``         zset    outcome id → when it was noted (ms)
+``epoch``                 string  random, written once
+========================  ======  ====================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from alerts.outbox.interface import TERMINAL_TTL, Counts, Durability, Leased, Outbox, OutboxError, Outcome
+from streams.core.records import Alert, Delivery
+
+#: Alerts of one script call: each call holds up all of Redis while it runs.
+_BATCH = 200
+
+_alert = msgspec.json.Decoder(Alert)
+_delivery = msgspec.json.Decoder(Delivery)
+
+
+class RedisOutbox(Outbox):
+    """The outbox in Redis.
+
+    ``redis`` is a client that does not decode responses, whose socket time-out is longer than what
+    :meth:`durable` is given. It stays the caller's to close.
+    """
+
+    def __init__(self, redis: Redis, *, prefix: str = "wirewatch", terminal_ttl: timedelta = TERMINAL_TTL) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._terminal_ttl = _ms(terminal_ttl)
+        self._schedule, self._lease, self._finish, self._settle = (
+            redis.register_script(resources.files("alerts.outbox").joinpath(f"{name}.lua").read_text("utf-8"))
+            for name in ("schedule", "lease", "finish", "settle")
+        )
+        self._unconfirmed: list[tuple[Sequence[Alert], datetime]] = []
+        self._confirming = asyncio.Lock()
+
+    async def schedule(self, alerts: Sequence[Alert], now: datetime) -> int:
+        added = await self._queue(alerts, now)
+        self._unconfirmed.append((alerts, now))
+        return added
+
+    async def durable(self, timeout: float = 2.0) -> Durability:  # noqa: ASYNC109 - Redis does the waiting
+        """Schedule again what has been scheduled, and ``WAITAOF`` on the same connection.
+
+        WAITAOF speaks for the writes of its own connection only, and a connection may have been renewed
+        unnoticed, to a Redis that crashed and lost its last second. Scheduling again is nearly free, and
+        leaves no such gap.
+        """
+        async with self._confirming:
+            taken, self._unconfirmed = self._unconfirmed, []
+            try:
+                durability = await self._sync(taken, timeout)
+            except BaseException:
+                self._unconfirmed[:0] = taken
+                raise
+            if durability is Durability.LATE:
+                self._unconfirmed[:0] = taken
+            return durability
+
+    async def _sync(self, taken: Iterable[tuple[Sequence[Alert], datetime]], timeout: float) -> Durability:  # noqa: ASYNC109
+        calls = [call for alerts, now in taken for call in self._schedule_calls(alerts, now)]
+        if not calls:
+            return Durability.SYNCED
+        *_, answer = await self._pipeline(self._schedule, calls, then=("WAITAOF", 1, 0, int(timeout * 1000)))
+        if isinstance(answer, ResponseError) and "appendonly" in str(answer):
+            return Durability.OFF
+        if isinstance(answer, Exception):
+            raise _unavailable(answer)
+        return Durability.SYNCED if int(answer[0]) >= 1 else Durability.LATE
+
+    async def _queue(self, alerts: Sequence[Alert], now: datetime) -> int:
+        calls = list(self._schedule_calls(alerts, now))
+        return sum(await self._pipeline(self._schedule, calls)) if calls else 0
+
+    def _schedule_calls(self, alerts: Sequence[Alert], now: datetime) -> Iterator[_Call]:
+        for channel, of_channel in _by_channel(alerts).items():
+            keys = self._keys(channel, "queue", "jobs", "state", "done", "dead", "tokens")
+            following = len(of_channel)
+            for batch in _batches(of_channel):
+                following -= len(batch)
+                pairs = [part for alert in batch for part in (alert.alert_id, msgspec.json.encode(alert))]
+                yield keys, [_at(now), following, *pairs]
+
+    async def lease(self, channel: str, now: datetime, lease_for: timedelta, limit: int) -> list[Leased]:
+        keys = self._keys(channel, "queue", "jobs", "state", "leases", "tokens")
+        with _translated():
+            found = await self._lease(keys, [_at(now), _at(now + lease_for), limit])
+        return [
+            Leased(_alert.decode(payload), int(attempt), int(failures), _moment(since), int(token))
+            for payload, since, attempt, failures, token in zip(*[iter(found)] * 5, strict=True)
+        ]
+
+    async def finish(
+        self, leased: Leased, delivery: Delivery, *, due: datetime | None = None, excused: bool = False
+    ) -> bool:
+        ending = {"retry": "retry", "dead": "dead"}.get(delivery.outcome, "done")
+        now = _at(delivery.at)
+        if (due is None) == (ending == "retry"):
+            raise ValueError("an alert is due again after a retry, and only then")
+        keys = self._keys(
+            leased.alert.channel,
+            *("queue", "jobs", "state", "leases", "done", "dead", "dead_jobs", "outcomes", "outcome_times"),
+        )
+        time = now + self._terminal_ttl if due is None else _at(due)
+        head: list[Any] = [leased.alert.alert_id, leased.token, ending, time, 0 if excused else 1, now]
+        with _translated():
+            return bool(await self._finish(keys, [*head, leased.outcome_id, msgspec.json.encode(delivery)]))
+
+    async def published(self, channel: str, ids: Collection[str]) -> None:
+        if not ids:
+            return
+        outcomes, times = self._keys(channel, "outcomes", "outcome_times")
+        with _translated():
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.hdel(outcomes, *ids)
+                pipe.zrem(times, *ids)
+                await pipe.execute()
+
+    async def unpublished(self, channel: str, before: datetime, limit: int = 500) -> list[Outcome]:
+        outcomes, times = self._keys(channel, "outcomes", "outcome_times")
+        with _translated():
+            ids: Any = await self._redis.zrangebyscore(times, "-inf", f"({_at(before)}", start=0, num=limit)
+            found: Any = await self._redis.hmget(outcomes, ids) if ids else []
+        # One that is gone was published by another worker between the two commands.
+        return [
+            Outcome(name.decode(), _delivery.decode(text))
+            for name, text in zip(ids, found, strict=True)
+            if text is not None
+        ]
+
+    async def counts(self, channel: str, now: datetime) -> Counts:
+        queue, leases, done, dead = self._keys(channel, "queue", "leases", "done", "dead")
+        later = f"({_at(now)}"
+        with _translated():
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.zcard(queue)
+                pipe.zcount(queue, "-inf", _at(now))
+                for key in (leases, done, dead):
+                    pipe.zcount(key, later, "+inf")
+                everything, due, leased, ended, died = await pipe.execute()
+        return Counts(queued=everything - leased, due=due, leased=leased, done=ended, dead=died)
+
+    async def dead(self, channel: str, now: datetime, limit: int = 500) -> list[Alert]:
+        dead, jobs = self._keys(channel, "dead", "dead_jobs")
+        with _translated():
+            ids: Any = await self._redis.zrangebyscore(dead, f"({_at(now)}", "+inf", start=0, num=limit)
+            found: Any = await self._redis.hmget(jobs, ids) if ids else []
+        return [_alert.decode(text) for text in found if text is not None]
+
+    async def epoch(self, channel: str) -> str | None:
+        (key,) = self._keys(channel, "epoch")
+        with _translated():
+            word: Any = await self._redis.get(key)
+        return None if word is None else str(word, "ascii")
+
+    async def begin_epoch(self, channel: str) -> str:
+        (key,) = self._keys(channel, "epoch")
+        word = uuid.uuid4().hex
+        with _translated():
+            earlier: Any = await self._redis.set(key, word, nx=True, get=True)
+        return word if earlier is None else str(earlier, "ascii")
+
+    async def restore(self, alerts: Sequence[Alert], terminal: Collection[str], now: datetime) -> int:
+        ended = [alert for alert in alerts if alert.alert_id in terminal]
+        await self._mark_ended(ended, now)
+        return await self._queue([alert for alert in alerts if alert.alert_id not in terminal], now)
+
+    async def _mark_ended(self, alerts: Sequence[Alert], now: datetime) -> None:
+        expires = _at(now) + self._terminal_ttl
+        calls = [
+            (
+                self._keys(channel, "queue", "jobs", "state", "leases", "done", "dead"),
+                [expires, *(alert.alert_id for alert in batch)],
+            )
+            for channel, of_channel in _by_channel(alerts).items()
+            for batch in _batches(of_channel)
+        ]
+        if calls:
+            await self._pipeline(self._settle, calls)
+
+    async def _pipeline(self, script: Any, calls: Sequence[_Call], then: tuple[Any, ...] = ()) -> list[Any]:
+        """Run ``script`` for each call, and the command ``then``, on one connection in one round trip.
+
+        Raises:
+            OutboxError: a call failed; the answer to ``then`` is returned even where it is an error.
+        """
+        with _translated():
+            answers = await self._try_pipeline(script, calls, then)
+            if any(isinstance(answer, NoScriptError) for answer in answers):
+                await self._redis.script_load(script.script)
+                answers = await self._try_pipeline(script, calls, then)
+            for answer in answers[: len(calls)]:
+                if isinstance(answer, Exception):
+                    raise answer
+        return answers
+
+    async def _try_pipeline(self, script: Any, calls: Sequence[_Call], then: tuple[Any, ...]) -> list[Any]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for keys, arguments in calls:
+                pipe.evalsha(script.sha, len(keys), *keys, *arguments)
+            if then:
+                pipe.execute_command(*then)
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
+        return answers
+
+    def _keys(self, channel: str, *names: str) -> list[str]:
+        return [f"{self._prefix}:outbox:{{{channel}}}:{name}" for name in names]
+
+
+#: The keys and the arguments of a script.
+_Call = tuple[list[str], list[Any]]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> OutboxError:
+    return OutboxError(f"Redis: {error}")
+
+
+def _by_channel(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
+    channels: dict[str, list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        channels[alert.channel].append(alert)
+    return channels
+
+
+def _batches(alerts: Sequence[Alert]) -> Iterator[Sequence[Alert]]:
+    for start in range(0, len(alerts), _BATCH):
+        yield alerts[start : start + _BATCH]
+
+
+def _at(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
+
+
+def _moment(milliseconds: bytes) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)

@@ -1,0 +1,1 @@
+"""Where headlines come from: one module a source, and the embedded Kafka and Redis."""

@@ -1,0 +1,45 @@
+"""The command line: one module a command, thin; each is registered here."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from streams.cli import demo, doctor, ingest, init, rules, up, worker
+
+app = typer.Typer(
+    name="wirewatch",
+    help="Headlines in, the few alerts that matter out, once each.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("demo")(demo.demo)
+app.command("init")(init.init)
+app.command("up")(up.up)
+app.command("worker")(worker.worker)
+app.command("ingest")(ingest.ingest)
+app.add_typer(rules.app, name="rules")
+app.command("doctor")(doctor.doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wirewatch {version('wirewatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Headlines in, the few alerts that matter out, once each."""
+
+
+def main() -> None:
+    """The command ``wirewatch``."""
+    app()

@@ -1,0 +1,174 @@
+"""The records that travel through the topics.
+
+Each topic carries one kind of record as JSON, one record a Kafka message. ``docs/reference/topics.md`` documents the
+fields for readers in any language; the classes here are what encodes and validates them. All times are aware and in
+UTC; all spans count code points.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+#: The version of the schemas below. It rises with any change that a reader of a topic must know of.
+SCHEMA = 1
+
+#: What became of a headline after it was sent (IPTC ninjs ``pubstatus``, in a desk's words).
+Status = Literal["usable", "corrected", "canceled"]
+
+#: What a unique headline is to its story.
+Kind = Literal["first", "update"]
+
+#: How much an alert matters, least first.
+Severity = Literal["info", "low", "medium", "high", "critical"]
+
+#: How one attempt to deliver an alert ended. ``retry`` is followed by another attempt, the others are final.
+Outcome = Literal["delivered", "retry", "dead", "suppressed"]
+
+
+class Headline(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A headline as its source gave it: the value of ``headlines.raw``.
+
+    ``published`` is the event time. ``id`` is the source's own identifier, where it has one.
+    """
+
+    headline: str
+    published: datetime
+    source: str = "unknown"
+    url: str | None = None
+    id: str | None = None
+    author: str | None = None
+    body: str | None = None
+    language: str | None = None
+    status: Status = "usable"
+
+
+class Unique(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A headline that says something new: the value of ``headlines.unique``.
+
+    ``id`` is the producer's UUID or the ``position``, which is ``topic:partition:offset`` of the raw record.
+    ``received`` is when the raw record reached Kafka. ``seq`` orders all decisions of deduplication, drops included.
+    """
+
+    id: str
+    seq: int
+    position: str
+    received: datetime
+    headline: Headline
+    story_id: str
+    kind: Kind = "first"
+    schema: int = SCHEMA
+
+
+class Dropped(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A headline that repeats another: the value of ``headlines.dropped``. ``duplicate_of`` is the other's ``id``."""
+
+    id: str
+    seq: int
+    position: str
+    received: datetime
+    headline: Headline
+    story_id: str
+    duplicate_of: str
+    reason: str
+    schema: int = SCHEMA
+
+
+class Invalid(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A record that could not be read: the value of ``headlines.invalid``.
+
+    ``original`` holds the bytes as they came (base64 in JSON), ``stage`` the agent that refused them.
+    """
+
+    position: str
+    received: datetime
+    stage: str
+    reason: str
+    original: bytes
+    schema: int = SCHEMA
+
+
+class Span(msgspec.Struct, frozen=True, order=True):
+    """Words of a headline: ``headline[start:end] == text``."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Evidence(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """Why a headline belongs to a topic: the words, the entity they name, and the condition that they meet."""
+
+    span: Span
+    entity: str
+    condition: str
+
+
+class TopicMatch(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """One topic of a headline. ``confidence`` lies between 0 and 1."""
+
+    topic: str
+    confidence: float
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Classified(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A unique headline and its topics: the value of ``headlines.classified``."""
+
+    id: str
+    seq: int
+    position: str
+    received: datetime
+    headline: Headline
+    story_id: str
+    kind: Kind = "first"
+    topics: tuple[TopicMatch, ...] = ()
+    schema: int = SCHEMA
+
+
+class FiredRule(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """The rule behind an alert. ``revision`` is a hash of the rule as it stood, ``matched`` the words that fired it."""
+
+    name: str
+    title: str
+    severity: Severity
+    revision: str
+    matched: tuple[Span, ...] = ()
+
+
+class Alert(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """One rule that fired on one headline, for one channel: the value of ``alerts``.
+
+    ``alert_id`` depends on the rule's name, the headline's id and the channel alone, so that an alert that is decided
+    twice is the same alert.
+    """
+
+    alert_id: str
+    channel: str
+    rule: FiredRule
+    headline: Classified
+    schema: int = SCHEMA
+
+
+class Delivery(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """One attempt to deliver an alert: the value of ``deliveries``, and of ``deliveries.dead`` where it was the last.
+
+    ``attempt`` counts from 1. ``status_code`` is the receiver's HTTP status, where it gave one.
+    """
+
+    alert_id: str
+    channel: str
+    rule: str
+    outcome: Outcome
+    attempt: int
+    at: datetime
+    status_code: int | None = None
+    reason: str | None = None
+    schema: int = SCHEMA
+
+
+def utc(moment: datetime) -> datetime:
+    """``moment`` in UTC; a naive one is taken to be in UTC already."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

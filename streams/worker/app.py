@@ -1,0 +1,256 @@
+"""The Faust app: the four agents over the topics, with chunked consumption and an idempotent producer in place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+import msgspec
+import structlog
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from faust.auth import SASLCredentials, SSLCredentials
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from alerts.delivery import Dispatcher, OnStep, RetrySchedule, Timing
+from alerts.notify.interface import Notifier
+from alerts.outbox import Durability, Outbox, RedisOutbox
+from alerts.outbox.interface import TERMINAL_TTL
+from streams.core.classify import Classifier
+from streams.core.dedupe import ExactDeduper
+from streams.core.match import Matcher
+from streams.core.records import Delivery
+from streams.worker.agents import FIRST_WAIT, LONGEST_WAIT, Alerting, Classify, Deduplicate, Deliver, Runner, Stage
+from streams.worker.chunks import ChunkConsumer
+from streams.worker.history import read_decisions
+from streams.worker.ledger import Ledger
+from streams.worker.publish import BatchProducer, Output
+from streams.worker.recovery import Keeper
+from streams.worker.topics import Topics
+
+log = structlog.get_logger(__name__)
+
+#: Chunks that may wait for an agent before its partitions are no longer fetched.
+CHUNKS_AHEAD = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that a worker needs to know; nothing of it changes while it runs.
+
+    ``kafka`` holds aiokafka's connection settings, ``session_timeout`` is in seconds.
+    """
+
+    kafka: Mapping[str, Any]
+    group: str
+    topics: Topics
+    redis_url: str
+    redis_prefix: str
+    window: timedelta
+    classifier: Classifier
+    matcher: Matcher
+    notifiers: Mapping[str, Notifier]
+    clock: Callable[[], datetime]
+    data_dir: Path
+    session_timeout: float = 10.0
+    redis_options: Mapping[str, Any] = field(default_factory=dict)
+    retries: RetrySchedule = field(default_factory=RetrySchedule)
+    timing: Timing = field(default_factory=Timing)
+    on_step: OnStep = lambda _agent, _step: None
+
+
+class Worker:
+    """One worker: the Faust app, the outbox's dispatcher, and what they share."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.app = create_app(plan)
+        self._redis = Redis.from_url(
+            plan.redis_url,
+            socket_timeout=5,  # longer than what WAITAOF is given
+            socket_connect_timeout=2,
+            retry=Retry(NoBackoff(), 0),  # whoever asks tries again in place, and says so
+            **plan.redis_options,
+        )
+        self._outbox: Outbox = RedisOutbox(self._redis, prefix=plan.redis_prefix)
+        self._dispatcher = Dispatcher(
+            self._outbox,
+            plan.notifiers,
+            self._record,
+            clock=plan.clock,
+            retries=plan.retries,
+            timing=plan.timing,
+            on_step=plan.on_step,
+        )
+        self._keeper = Keeper(
+            self._outbox, plan.notifiers, plan.kafka, plan.topics, clock=plan.clock, horizon=TERMINAL_TTL
+        )
+        self._add_agents()
+
+    def _add_agents(self) -> None:
+        plan, topics = self._plan, self._plan.topics
+        keep_ms = round(plan.window.total_seconds() * 2000)
+        ledger = Ledger(
+            self._redis,
+            plan.redis_prefix,
+            deduper=lambda: ExactDeduper(plan.window),
+            keep_ms=keep_ms,
+            history=lambda: read_decisions(plan.kafka, unique=topics.unique, dropped=topics.dropped, reach_ms=keep_ms),
+        )
+        self._agent(topics.raw, Deduplicate(topics, ledger))
+        self._agent(topics.unique, Classify(topics, plan.classifier))
+        self._agent(topics.classified, Alerting(topics, plan.matcher))
+        deliver = Deliver(topics, self._outbox, self._dispatcher.kick, plan.clock)
+        self._agent(topics.alerts, deliver, confirm=self._confirm)
+
+    def _agent(self, topic: str, stage: Stage, confirm: Callable[[], Awaitable[None]] | None = None) -> None:
+        runner = Runner(stage, self.app, self._plan.clock, self._plan.on_step, confirm)
+        channel = self.app.topic(topic, key_serializer="raw", value_serializer="raw")
+        self.app.agent(channel, name=stage.name)(runner.run)
+        if confirm is not None:
+            self.app.task(runner.acknowledge_confirmed)
+
+    async def _confirm(self) -> None:
+        """Return once what was scheduled is on Redis' disk, or never will be because it keeps none.
+
+        Raises:
+            TimeoutError: it is not there yet.
+        """
+        if await self._outbox.durable() is Durability.LATE:
+            raise TimeoutError("Redis has not written to its disk yet")
+
+    async def _record(self, deliveries: Sequence[Delivery]) -> None:
+        """Put the outcomes of delivery on their topics."""
+        topics, encode = self._plan.topics, msgspec.json.encode
+        outputs = [Output(topics.deliveries, encode(d), d.alert_id.encode()) for d in deliveries]
+        outputs += [Output(topics.dead, encode(d), d.alert_id.encode()) for d in deliveries if d.outcome == "dead"]
+        producer = cast("BatchProducer", self.app.producer)
+        await producer.publish(outputs, timestamp_ms=int(self._plan.clock().timestamp() * 1000))
+
+    async def run(self, *, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set, then finish what is in hand, or leave it unacknowledged, and return.
+
+        Raises:
+            Exception: what made the app give up.
+        """
+        try:
+            await self._wait_for_kafka(stop)
+            if not stop.is_set():
+                await self._work(stop)
+        finally:
+            await self._redis.aclose()
+            for notifier in self._plan.notifiers.values():
+                await notifier.close()
+
+    async def _wait_for_kafka(self, stop: asyncio.Event) -> None:
+        """Return when a broker answers: Faust gives up where none does when it starts."""
+        wait = FIRST_WAIT
+        while not stop.is_set():
+            client = AIOKafkaClient(**self._plan.kafka)
+            try:
+                await client.bootstrap()
+            except (KafkaError, OSError) as error:
+                log.warning("waiting for Kafka", error=repr(error))
+            else:
+                return
+            finally:
+                await client.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), timeout=wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        app = self.app
+        await app.start()
+        dispatching = asyncio.create_task(self._dispatcher.run())
+        keeping = asyncio.create_task(self._keeper.run())
+        log.info("working", group=self._plan.group, channels=sorted(self._plan.notifiers))
+        waiting = [
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(app._crashed.wait()),  # noqa: SLF001 - Faust has no other word for it
+            dispatching,
+            keeping,
+        ]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            log.info("stopping")
+            crash = app.crash_reason
+            keeping.cancel()
+            if not dispatching.done():
+                await self._dispatcher.stop(grace=5.0)
+            await app.stop()
+            failed = [task.exception() for task in (dispatching, keeping) if task.done() and not task.cancelled()]
+            for task in waiting:
+                task.cancel()
+        for error in (crash, *failed):
+            if error is not None:
+                raise error
+
+
+def create_app(plan: Plan) -> faust.App:
+    """A Faust app with the settings that lose no headline; ``docs/reference/faust.md`` explains each."""
+    servers = plan.kafka["bootstrap_servers"].split(",")
+    plan.data_dir.mkdir(parents=True, exist_ok=True)
+    app = faust.App(
+        plan.group,
+        broker=[f"kafka://{server}" for server in servers],
+        broker_credentials=_credentials(plan.kafka),
+        broker_session_timeout=plan.session_timeout,
+        broker_heartbeat_interval=plan.session_timeout / 5,
+        broker_rebalance_timeout=max(30.0, plan.session_timeout),
+        broker_request_timeout=40.0,
+        broker_max_poll_interval=1e6,
+        broker_max_poll_records=5000,
+        broker_commit_interval=1.0,
+        broker_commit_every=1_000_000,
+        producer_acks=-1,
+        producer_request_timeout=10.0,
+        consumer_auto_offset_reset="earliest",
+        # A broker that has just started knows of no topic for a moment. A group whose leader asks it then is assigned
+        # nothing, until the leader asks again: after five minutes by default.
+        consumer_metadata_max_age_ms=5_000,
+        processing_guarantee="at_least_once",
+        stream_wait_empty=True,
+        stream_buffer_maxsize=CHUNKS_AHEAD,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        key_serializer="raw",
+        value_serializer="raw",
+        web_enabled=False,
+        datadir=plan.data_dir / "faust",
+    )
+    setattr(app.transport, "Consumer", ChunkConsumer)  # noqa: B010 - Faust declares them for the class
+    setattr(app.transport, "Producer", BatchProducer)  # noqa: B010
+    return app
+
+
+def _credentials(client: Mapping[str, Any]) -> Any:
+    context = client.get("ssl_context")
+    if client.get("sasl_mechanism"):
+        return SASLCredentials(
+            mechanism=client["sasl_mechanism"],
+            username=client["sasl_plain_username"],
+            password=client["sasl_plain_password"],
+            ssl_context=context,
+        )
+    return SSLCredentials(context) if context else None
+
+
+async def run_until_signal(worker: Worker) -> None:
+    """Run a worker until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers on a loop
+            loop.add_signal_handler(number, stop.set)
+    await worker.run(stop=stop)

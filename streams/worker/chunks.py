@@ -1,0 +1,286 @@
+"""Chunked consumption: one Faust event for all that a fetch returned of one partition.
+
+Stock Faust runs four asyncio tasks for every record and keeps its acknowledgements a record at a time, in a way that
+can commit what was never processed (``docs/reference/faust.md``). :class:`ChunkConsumer` replaces the methods listed in
+:data:`REPLACED`, whose upstream source ``tests/unit/worker/test_chunks.py`` pins by a fingerprint, and leaves
+everything else to Faust:
+
+- an event is a :class:`Chunk`: the raw records of one partition, one after the other, as many as the fetch returned
+  up to ``chunk_size``. It never waits to fill up, so a lone headline goes through at once;
+- one acknowledgement covers the chunk, and a commit moves to the end of the last chunk that was acknowledged with no
+  unacknowledged one before it;
+- a commit that failed is tried again, and takes nothing down with it;
+- a partition that is taken away releases the chunks in hand: whoever works on them can see it and let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.consumer import Consumer as BaseConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage, Message
+
+log = structlog.get_logger(__name__)
+
+#: The upstream methods that this module replaces, and so depends on line by line.
+REPLACED: tuple[tuple[type, str], ...] = (
+    (BaseConsumer, "getmany"),
+    (BaseConsumer, "ack"),
+    (BaseConsumer, "wait_empty"),
+    (BaseConsumer, "perform_seek"),
+    (BaseConsumer, "_wait_next_records"),
+    (BaseConsumer, "_add_gap"),
+    (BaseConsumer, "_commit_tps"),
+    (BaseConsumer, "_filter_tps_with_pending_acks"),
+    (BaseConsumer, "_drain_messages"),  # not replaced, but its reading of offsets is relied on
+    (AIOKafkaConsumerThread, "_commit"),
+    (AIOKafkaConsumerThread, "_create_worker_consumer"),
+)
+
+
+@dataclass(eq=False, slots=True)
+class Chunk:
+    """The records of one partition that one fetch returned, in order; the value of a Faust event.
+
+    ``released`` is set when the partition is taken away, or the worker is told to stop and has waited long enough:
+    whoever works on the chunk lets go of it, unacknowledged, and it is delivered again to the next owner.
+    """
+
+    tp: TP
+    records: Sequence[ConsumerRecord[bytes, bytes]]
+    released: asyncio.Event
+
+    @property
+    def first(self) -> int:
+        """The offset of the first record."""
+        return int(self.records[0].offset)
+
+    @property
+    def end(self) -> int:
+        """The offset after the last record: what a commit of the whole chunk says."""
+        return int(self.records[-1].offset) + 1
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one partition has come: the chunks handed out, in order, and the offset up to which all are done."""
+
+    chunks: deque[tuple[int, int]] = field(default_factory=deque)
+    done: set[int] = field(default_factory=set)
+    committable: int | None = None
+
+    def handed_out(self, first: int, end: int) -> None:
+        """A chunk of the offsets ``first`` to ``end - 1`` is being worked on."""
+        self.chunks.append((first, end))
+
+    def acknowledged(self, first: int) -> bool:
+        """The chunk that starts at ``first`` is done. False if it was not handed out, or was taken back since."""
+        if not any(start == first for start, _ in self.chunks):
+            return False
+        self.done.add(first)
+        while self.chunks and self.chunks[0][0] in self.done:
+            start, end = self.chunks.popleft()
+            self.done.discard(start)
+            self.committable = end
+        return True
+
+
+class ChunkThread(AIOKafkaConsumerThread):
+    """The thread that talks to Kafka. A commit that fails is reported, not fatal."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        # A fetch that waits for data holds up the partitions that it does not ask for, because aiokafka has one
+        # fetch in flight a broker. Faust's 1,500 ms would be the latency of an unlucky headline.
+        consumer._fetch_max_wait_ms = ChunkConsumer.fetch_max_wait_ms  # noqa: SLF001 - Faust offers no setting
+        return consumer
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go back to what is committed, and to the beginning where nothing is: there aiokafka would stay where it is."""
+        committed: Mapping[TP, int] = await super().seek_to_committed()
+        untouched = [TopicPartition(*tp) for tp, offset in committed.items() if not offset]
+        if untouched:
+            await self.seek_to_beginning(*untouched)
+        return committed
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        consumer = self._ensure_consumer()
+        assigned = consumer.assignment()
+        wanted = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+        wanted = {tp: offset for tp, offset in wanted.items() if tp in assigned}
+        if not wanted:
+            return False
+        try:
+            await consumer.commit(wanted)
+        except (KafkaError, IllegalStateError) as error:
+            # What was not committed is delivered again, to us or to the next owner, and recognised.
+            log.warning("commit failed, will try again", error=repr(error))
+            return False
+        return True
+
+
+class ChunkConsumer(Consumer):
+    """Faust's Kafka consumer, with chunks for events. Put it in place by ``app.transport.Consumer = ChunkConsumer``."""
+
+    #: Records in a chunk at most.
+    chunk_size: ClassVar[int] = 500
+    #: How long a fetch may wait for data, milliseconds.
+    fetch_max_wait_ms: ClassVar[int] = 100
+    #: How long a partition that is taken away, or a worker that stops, waits for the chunks in hand, seconds.
+    grace: ClassVar[float] = 5.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._progress: dict[TP, Progress] = {}
+        self._released = asyncio.Event()
+        self._room = asyncio.Event()
+        super().__init__(*args, **kwargs)
+
+    def _new_consumer_thread(self) -> ChunkThread:
+        return ChunkThread(self, loop=self.loop, beacon=self.beacon)
+
+    # Fetching
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - upstream's signature
+        """What one fetch returned, a chunk an event."""
+        records, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if not records or self.should_stop:
+            return
+        if not self.flow_active:
+            await self._seek_back()
+            return
+        for aiokafka_tp, batch in records.items():
+            tp = TP(aiokafka_tp.topic, aiokafka_tp.partition)
+            if tp not in active and tp not in self._buffered_partitions:
+                continue
+            for start in range(0, len(batch), self.chunk_size):
+                if not self._still(generation):
+                    return
+                yield tp, self._hand_out(tp, batch[start : start + self.chunk_size])
+
+    def _still(self, generation: int) -> bool:
+        """Whether what was fetched in ``generation`` is still ours to work on. It may change between two chunks."""
+        return self.flow_active and self.app.consumer_generation_id == generation
+
+    def _hand_out(self, tp: TP, records: Sequence[ConsumerRecord[bytes, bytes]]) -> ConsumerMessage:
+        chunk = Chunk(tp, records, self._released)
+        self._progress.setdefault(tp, Progress()).handed_out(chunk.first, chunk.end)
+        head = records[0]
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            chunk.first,
+            head.timestamp / 1000.0,
+            head.timestamp_type,
+            None,
+            None,
+            chunk,  # type: ignore[arg-type]  # decoded by the "raw" codec, which passes it on as it is
+            None,
+            0,
+            0,
+            tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    async def _seek_back(self) -> None:
+        try:
+            await self.perform_seek()
+        except KafkaError as error:
+            log.warning("could not seek back to the committed offsets", error=repr(error))
+
+    async def perform_seek(self) -> None:
+        """Go back to the committed offsets; what was handed out since will be handed out again."""
+        self._progress.clear()
+        await super().perform_seek()
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP]]:  # noqa: ASYNC109 - upstream's
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow.wait())
+        active = self._get_active_partitions()
+        if active:
+            return await self._getmany(active_partitions=active, timeout=timeout), active
+        # Every partition has as many chunks waiting as the agents may fall behind: wait for room, not for a second.
+        self._room.clear()
+        await self.wait_first(self._room.wait(), self.sleep(timeout))
+        return {}, active
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """An agent has caught up with this partition."""
+        super().on_buffer_drop(tp)
+        self._room.set()
+
+    def resume_flow(self) -> None:
+        """Hand out chunks again, after a rebalance or at the start."""
+        self._released = asyncio.Event()
+        super().resume_flow()
+        self._room.set()
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Offsets between two chunks hold no record for us (compaction, transactions): nothing to keep."""
+
+    # Acknowledging and committing
+
+    def ack(self, message: Message) -> bool:
+        """The chunk of this event is done with."""
+        if message.acked and message not in self._unacked_messages:
+            return False
+        message.acked = True
+        self.let_go(message)
+        progress = self._progress.get(message.tp)
+        return (
+            progress is not None
+            and message.generation_id == self.app.consumer_generation_id
+            and progress.acknowledged(message.offset)
+        )
+
+    def let_go(self, message: Message) -> None:
+        """Nobody works on this event any more, whether it is done or not."""
+        self._unacked_messages.discard(message)
+        waiting = self._waiting_for_ack
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterable[TP]:  # type: ignore[override]
+        return [tp for tp in self._progress if topics is None or tp in topics or tp.topic in topics]
+
+    async def _commit_tps(self, tps: Iterable[TP], start_new_transaction: bool) -> bool:
+        offsets: dict[TP, int] = {}
+        for tp in tps:
+            end = self._progress[tp].committable
+            if end is not None and end > (self._committed_offset[tp] or 0):
+                offsets[tp] = end
+        if not offsets or not await self._commit(offsets):
+            return False
+        self._committed_offset.update(offsets)
+        return True
+
+    async def wait_empty(self) -> None:
+        """Wait for the chunks in hand, at most ``grace`` seconds; then let go of them, and commit what is done."""
+        deadline = self.loop.time() + self.grace
+        while self._unacked_messages and self.loop.time() < deadline:
+            await self._wait_for_ack(timeout=0.05)
+        self._released.set()
+        # Those who wait in between two tries see it at once, and leave their chunk unacknowledged.
+        deadline = self.loop.time() + 0.5
+        while self._unacked_messages and self.loop.time() < deadline:
+            await self._wait_for_ack(timeout=0.05)
+        self._unacked_messages.clear()
+        await self.commit()
+
+    async def _wait_for_ack(self, timeout: float) -> None:  # noqa: ASYNC109 - upstream's signature
+        self._waiting_for_ack = self.loop.create_future()
+        await asyncio.wait([self._waiting_for_ack], timeout=timeout)
+        self._waiting_for_ack = None

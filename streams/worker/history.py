@@ -1,0 +1,144 @@
+"""What Kafka knows of the past: the tails of topics, read without a group, and the decisions that they testify to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from streams.core.dedupe import Entry, fingerprint, milliseconds
+from streams.core.records import Dropped, Unique
+
+_unique = msgspec.json.Decoder(Unique)
+_dropped = msgspec.json.Decoder(Dropped)
+
+
+@asynccontextmanager
+async def admin_client(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client for the length of a block. ``client`` holds the connection settings of aiokafka."""
+    admin = AIOKafkaAdminClient(**client)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def reader(
+    client: Mapping[str, Any], partitions: Sequence[TopicPartition] = ()
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of some partitions that belongs to no group and commits nothing, for the length of a block."""
+    # aiokafka has one fetch in flight a broker: one that waited long for news would hold up every seek.
+    consumer = AIOKafkaConsumer(**client, enable_auto_commit=False, fetch_max_wait_ms=10)
+    await consumer.start()
+    await asyncio.sleep(0)  # lets its tasks begin: aiokafka cannot stop one that has not
+    if partitions:
+        consumer.assign(partitions)  # without, it learns who leads each topic by one failed request after the other
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def partitions_of(client: Mapping[str, Any], topics: Sequence[str]) -> list[TopicPartition]:
+    """The partitions of those of ``topics`` that exist."""
+    async with admin_client(client) as admin:
+        described = await admin.describe_topics(list(topics))
+    return [
+        TopicPartition(topic["topic"], partition["partition"])
+        for topic in described
+        if not topic["error_code"]
+        for partition in topic["partitions"]
+    ]
+
+
+async def committed_offsets(client: Mapping[str, Any], group: str) -> dict[TopicPartition, int]:
+    """What a consumer group has committed, by partition.
+
+    Raises:
+        KafkaError: Kafka does not say, even when asked again for ten seconds. A young broker needs a moment.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + 10.0
+    async with admin_client(client) as admin:
+        while True:
+            try:
+                found = await admin.list_consumer_group_offsets(group)
+            except KafkaError as error:
+                if not error.retriable or loop.time() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+            else:
+                return {tp: meta.offset for tp, meta in found.items()}
+
+
+async def read_tail(
+    client: Mapping[str, Any], topics: Sequence[str], reach_ms: int
+) -> AsyncIterator[tuple[str, bytes]]:
+    """Topic and value of the newest records of ``topics``.
+
+    Of each partition, those that Kafka received within ``reach_ms`` milliseconds before its last one.
+    """
+    partitions = await partitions_of(client, topics)
+    async with reader(client, partitions) as consumer:
+        ends = {tp: end for tp, end in (await consumer.end_offsets(partitions)).items() if end > 0}
+        if not ends:
+            return
+        starts = await _starts(consumer, ends, reach_ms)
+        for tp, start in starts.items():
+            consumer.seek(tp, start)
+        behind = {tp for tp, start in starts.items() if start < ends[tp]}
+        while behind:
+            for tp, records in (await consumer.getmany(*behind, timeout_ms=1000)).items():
+                for record in records:
+                    if record.offset < ends[tp] and record.value is not None:
+                        yield tp.topic, record.value
+            behind = {tp for tp in behind if await consumer.position(tp) < ends[tp]}
+
+
+async def _starts(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], reach_ms: int
+) -> dict[TopicPartition, int]:
+    firsts = await consumer.beginning_offsets(list(ends))
+    held = {tp for tp, end in ends.items() if end > firsts[tp]}
+    for tp in held:
+        consumer.seek(tp, ends[tp] - 1)
+    since: dict[TopicPartition, int] = {}
+    while len(since) < len(held):
+        for tp, records in (await consumer.getmany(*(held - since.keys()), timeout_ms=1000)).items():
+            since[tp] = max(0, records[-1].timestamp - reach_ms)
+    found = await consumer.offsets_for_times(since) if since else {}
+    return {tp: (place.offset if (place := found.get(tp)) else firsts[tp]) for tp in held}
+
+
+async def read_decisions(
+    client: Mapping[str, Any], *, unique: str, dropped: str, reach_ms: int
+) -> AsyncIterator[Entry]:
+    """The entries of the ledger that the topics ``unique`` and ``dropped`` testify to, in no order."""
+    async for topic, value in read_tail(client, [unique, dropped], reach_ms):
+        try:
+            yield _entry(_unique.decode(value) if topic == unique else _dropped.decode(value))
+        except msgspec.DecodeError:
+            continue  # somebody else's record; it cannot be a decision of ours
+
+
+def _entry(record: Unique | Dropped) -> Entry:
+    return Entry(
+        seq=record.seq,
+        position=record.position,
+        id=record.id,
+        published=milliseconds(record.headline.published),
+        received=milliseconds(record.received),
+        verdict="duplicate" if isinstance(record, Dropped) else record.kind,
+        story_id=record.story_id,
+        key=fingerprint(record.headline),
+        duplicate_of=record.duplicate_of if isinstance(record, Dropped) else "",
+        reason=record.reason if isinstance(record, Dropped) else "",
+    )

@@ -1,0 +1,256 @@
+"""The ledger: all decisions of deduplication in one total order, shared by every worker through Redis.
+
+Each worker holds a copy of the window in memory and decides on it with the pure core. To make a chunk's decisions
+stand, it appends them to the ledger in one atomic step, which succeeds only if nothing was appended since it last
+looked; otherwise it reads what was, takes it up, and decides again (optimistic concurrency, as Redis' ``WATCH`` or a
+log with compare-and-append). So two duplicates that arrive at two workers in the same instant give one unique
+headline, every decision has a sequence number, and a worker that takes over has everything in memory already.
+``docs/adr/0002-ledger.md`` weighs this against its alternatives.
+
+The ledger also knows which raw records were decided, by their position in Kafka: one that is delivered again gets the
+decision it got before.
+
+Redis holds the window; Kafka holds the truth. If Redis lost its data, or restarted and so may have lost the last second
+of it, the ledger is rebuilt from what the worker has in memory and from the decisions on ``headlines.unique`` and
+``headlines.dropped``. Sequence numbers then go on above all that were ever given out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+
+from streams.core.dedupe import Candidate, Deduper, Entry
+
+log = structlog.get_logger(__name__)
+
+#: Entries read or written in one call at most.
+PAGE = 2_000
+#: Entries kept however old they are, so that a record delivered again is recognised even if it speaks of long ago.
+KEEP_AT_LEAST = 20_000
+#: How long the others leave the next append to a worker that found the ledger changed, milliseconds.
+TURN_MS = 200
+
+# KEYS: state, log. ARGV: epoch, cursor, worker, turn wanted (0 or ms), keep in ms, keep at least, page, then for each
+# entry its event time in ms and its bytes. Sequence numbers stay below 2^53, so that Lua's numbers are exact.
+APPEND = """
+local state = redis.call('HMGET', KEYS[1], 'epoch', 'last', 'watermark', 'turn', 'turn_until', 'run')
+if state[1] ~= ARGV[1] then return {'lost'} end
+if state[6] ~= string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') then
+  redis.call('HDEL', KEYS[1], 'epoch')
+  return {'lost'}
+end
+local last, cursor = tonumber(state[2]), tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local wanted = tonumber(ARGV[4])
+local theirs = state[4] and state[4] ~= '' and state[4] ~= ARGV[3] and now < tonumber(state[5])
+if last > cursor or theirs then
+  if wanted > 0 and not theirs then
+    redis.call('HSET', KEYS[1], 'turn', ARGV[3], 'turn_until', string.format('%.0f', now + wanted))
+  end
+  local news = redis.call('XRANGE', KEYS[2], string.format('(%.0f', cursor), '+', 'COUNT', ARGV[7])
+  return {'changed', news}
+end
+local watermark = tonumber(state[3])
+for i = 8, #ARGV, 2 do
+  last = last + 1
+  watermark = math.max(watermark, tonumber(ARGV[i]))
+  redis.call('XADD', KEYS[2], string.format('%.0f-0', last), 't', ARGV[i], 'e', ARGV[i + 1])
+end
+redis.call('HSET', KEYS[1], 'last', string.format('%.0f', last),
+  'watermark', string.format('%.0f', watermark), 'turn', '')
+local spare = redis.call('XLEN', KEYS[2]) - tonumber(ARGV[6])
+if spare > 0 then
+  local head = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', math.min(spare, #ARGV))
+  local horizon, upto = watermark - tonumber(ARGV[5]), nil
+  for _, item in ipairs(head) do
+    if tonumber(item[2][2]) >= horizon then break end
+    upto = tonumber(string.match(item[1], '^%d+'))
+  end
+  if upto then redis.call('XTRIM', KEYS[2], 'MINID', string.format('%.0f', upto + 1)) end
+end
+return {'ok', string.format('%.0f', last)}
+"""
+
+# KEYS: state, log. ARGV: sequence number, event time and bytes of each entry. Lays the ground of a new epoch page by
+# page; nothing is appended to it before `OPEN`.
+LAY = """
+for i = 1, #ARGV, 3 do redis.call('XADD', KEYS[2], ARGV[i] .. '-0', 't', ARGV[i + 1], 'e', ARGV[i + 2]) end
+return #ARGV
+"""
+
+# KEYS: state, log. ARGV: epoch, last sequence number laid, watermark. The first number of an epoch is the time in
+# microseconds, or the one after the last that is known, so that numbers never repeat, whatever Redis has forgotten.
+OPEN = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local last = math.max(now, tonumber(ARGV[2]) + 1)
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'run', run, 'last', string.format('%.0f', last),
+  'watermark', ARGV[3], 'turn', '')
+return string.format('%.0f', last)
+"""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Entry).decode
+
+#: Reads the decisions that Kafka has, as far back as the window goes, in any order.
+History = Callable[[], AsyncIterator[Entry]]
+
+
+class Ledger:
+    """One worker's view of the shared ledger.
+
+    ``decide`` may be called by one task at a time. All errors of Redis pass through: the caller tries again.
+    """
+
+    def __init__(
+        self, redis: Redis, prefix: str, *, deduper: Callable[[], Deduper], keep_ms: int, history: History
+    ) -> None:
+        self._redis = redis
+        self._keys = [f"{{{prefix}:ledger}}:state", f"{{{prefix}:ledger}}:log"]
+        self._lock = f"{{{prefix}:ledger}}:rebuilding"
+        self._new_deduper = deduper
+        self._keep_ms = keep_ms
+        self._history = history
+        self._worker = secrets.token_hex(6)
+        self._append = redis.register_script(APPEND)
+        self._lay = redis.register_script(LAY)
+        self._open = redis.register_script(OPEN)
+        self._forget_all()
+
+    def _forget_all(self) -> None:
+        self._epoch = ""
+        self._cursor = 0
+        self._deduper = self._new_deduper()
+        self._by_position: dict[str, Entry] = {}
+        self._positions: deque[Entry] = deque()
+        self._watermark = 0
+
+    async def decide(self, candidates: Sequence[Candidate]) -> list[Entry]:
+        """One decision a candidate, in their order, made to stand.
+
+        A candidate whose position was decided before gets that decision again.
+        """
+        turn_ms = 0
+        while True:
+            if not self._epoch:
+                await self._join()
+            entries = self._decide_tentatively(candidates)
+            fresh = [entry for entry in entries if not entry.seq]
+            if not fresh:
+                self._deduper.rollback()
+                return entries
+            reply = await self._send(fresh, turn_ms)
+            if reply[0] == b"ok":
+                return self._settle(entries, fresh, int(reply[1]))
+            self._deduper.rollback()
+            if reply[0] == b"lost":
+                log.warning("Redis restarted or lost the ledger: joining it anew")
+                self._epoch = ""
+                continue
+            self._take_up(reply[1])
+            if not reply[1]:
+                await asyncio.sleep(0.001)  # another worker has its turn
+            turn_ms = TURN_MS
+
+    def _decide_tentatively(self, candidates: Sequence[Candidate]) -> list[Entry]:
+        entries = []
+        for candidate in candidates:
+            entry = self._by_position.get(candidate.position)
+            if entry is None:
+                entry = self._deduper.decide(candidate)
+                self._deduper.remember(entry)
+            entries.append(entry)
+        return entries
+
+    async def _send(self, fresh: Sequence[Entry], turn_ms: int) -> list[Any]:
+        arguments: list[str | bytes | int] = [
+            self._epoch, self._cursor, self._worker, turn_ms, self._keep_ms, KEEP_AT_LEAST, PAGE,
+        ]  # fmt: skip
+        for entry in fresh:
+            arguments += (entry.event_time, _encode(entry))
+        reply: list[Any] = await self._append(keys=self._keys, args=arguments)
+        return reply
+
+    def _settle(self, entries: list[Entry], fresh: Sequence[Entry], last: int) -> list[Entry]:
+        self._deduper.settle()
+        numbered = {
+            entry.position: msgspec.structs.replace(entry, seq=last - len(fresh) + number)
+            for number, entry in enumerate(fresh, start=1)
+        }
+        for entry in numbered.values():
+            self._note(entry)
+        self._cursor = last
+        self._expire()
+        return [entry if entry.seq else numbered[entry.position] for entry in entries]
+
+    def _note(self, entry: Entry) -> None:
+        self._by_position[entry.position] = entry
+        self._positions.append(entry)
+        self._watermark = max(self._watermark, entry.event_time)
+
+    def _expire(self) -> None:
+        horizon = self._watermark - self._keep_ms
+        while len(self._positions) > KEEP_AT_LEAST and self._positions[0].event_time < horizon:
+            self._by_position.pop(self._positions.popleft().position, None)
+
+    def _take_up(self, items: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
+        """Read what other workers appended."""
+        for number, fields in items:
+            self._cursor = int(number.split(b"-")[0])
+            entry = msgspec.structs.replace(_decode(fields[3]), seq=self._cursor)
+            self._deduper.remember(entry)
+            self._note(entry)
+        self._deduper.settle()
+        self._expire()
+
+    async def _join(self) -> None:
+        """Read the whole window from Redis; if it is not there, lay it there anew."""
+        while not await self._redis.hexists(self._keys[0], "epoch"):
+            await self._rebuild()
+        self._forget_all()
+        state: list[Any] = await self._redis.hmget(self._keys[0], ["epoch", "last"])
+        while items := await self._page():
+            self._take_up([(number, [b"t", fields[b"t"], b"e", fields[b"e"]]) for number, fields in items])
+        # The numbers of entries that were trimmed, or of an epoch that started empty, are behind us too.
+        self._cursor = max(self._cursor, int(state[1]))
+        self._epoch = state[0].decode()
+        log.info("joined the ledger", epoch=self._epoch, entries=len(self._positions))
+
+    async def _page(self) -> list[Any]:
+        page: list[Any] = await self._redis.xrange(self._keys[1], f"({self._cursor}", "+", count=PAGE)  # type: ignore[assignment]
+        return page
+
+    async def _rebuild(self) -> None:
+        """Start a new epoch from what this worker remembers and what Kafka has, unless another worker just did."""
+        async with self._redis.lock(self._lock, timeout=60, blocking_timeout=120) as lock:
+            if await self._redis.hexists(self._keys[0], "epoch"):
+                return
+            known = {entry.seq: entry for entry in self._positions}
+            async for entry in self._history():
+                known[entry.seq] = entry
+            await lock.reacquire()
+            entries = [known[seq] for seq in sorted(known)]
+            await self._redis.delete(self._keys[1])
+            for start in range(0, len(entries), PAGE):
+                await self._lay_page(entries[start : start + PAGE])
+                await lock.reacquire()
+            last = entries[-1].seq if entries else 0
+            watermark = max((entry.event_time for entry in entries), default=0)
+            await self._open(keys=self._keys, args=[secrets.token_hex(6), last, watermark])
+            log.info("rebuilt the ledger", entries=len(entries))
+
+    async def _lay_page(self, page: Sequence[Entry]) -> None:
+        arguments: list[str | int | bytes] = []
+        for entry in page:
+            arguments += (entry.seq, entry.event_time, _encode(entry))
+        await self._lay(keys=self._keys, args=arguments)

@@ -1,0 +1,88 @@
+"""The Kafka topics by name, and their creation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+_DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of one pipeline; ``prefix`` keeps pipelines apart that share a cluster."""
+
+    prefix: str = ""
+    raw: str = field(init=False)
+    unique: str = field(init=False)
+    dropped: str = field(init=False)
+    invalid: str = field(init=False)
+    classified: str = field(init=False)
+    alerts: str = field(init=False)
+    deliveries: str = field(init=False)
+    dead: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        for attribute, name in NAMES.items():
+            object.__setattr__(self, attribute, self.prefix + name)
+
+    def all(self) -> tuple[str, ...]:
+        """Every topic, in the order in which a headline meets them."""
+        return tuple(getattr(self, attribute) for attribute in NAMES)
+
+
+NAMES: Mapping[str, str] = {
+    "raw": "headlines.raw",
+    "unique": "headlines.unique",
+    "dropped": "headlines.dropped",
+    "invalid": "headlines.invalid",
+    "classified": "headlines.classified",
+    "alerts": "alerts",
+    "deliveries": "deliveries",
+    "dead": "deliveries.dead",
+}
+
+#: How long a topic keeps its records, milliseconds. Alerts outlive the retry horizon of delivery (three and a half days
+#: by default), because the outbox can be rebuilt from them.
+_RETENTION_MS = {
+    "invalid": 30 * _DAY_MS,
+    "alerts": 30 * _DAY_MS,
+    "deliveries": 30 * _DAY_MS,
+    "dead": 90 * _DAY_MS,
+}
+
+
+async def create_topics(
+    client: Mapping[str, Any], topics: Topics, *, partitions: int, replication: int
+) -> tuple[str, ...]:
+    """Create the topics that do not exist, and return their names. ``client`` holds aiokafka's connection settings.
+
+    Raises:
+        KafkaError: the broker refused one, for another reason than that it exists.
+    """
+    admin = AIOKafkaAdminClient(**client)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        wanted = [
+            NewTopic(
+                name=getattr(topics, attribute),
+                num_partitions=partitions,
+                replication_factor=replication,
+                topic_configs={"retention.ms": str(_RETENTION_MS.get(attribute, 14 * _DAY_MS))},
+            )
+            for attribute in NAMES
+            if getattr(topics, attribute) not in existing
+        ]
+        if wanted:
+            response = await admin.create_topics(wanted)
+            for name, code, *_ in response.topic_errors:
+                if code and code != TopicAlreadyExistsError.errno:
+                    raise for_code(code)(f"cannot create the topic {name}")
+        return tuple(topic.name for topic in wanted)
+    finally:
+        await admin.close()

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from alerts import render
+from alerts.notify.interface import Attempt, Retry, Sent
+from alerts.notify.stdout import StdoutNotifier, StdoutSettings
+from streams.core.records import Alert
+
+ATTEMPT = Attempt(1, datetime(2025, 3, 3, 12, tzinfo=UTC))
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Broken(io.StringIO):
+    def flush(self) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+async def test_a_pipe_gets_plain_lines(make_alert: Callable[..., Alert]) -> None:
+    stream = io.StringIO()
+    notifier = StdoutNotifier(stream)
+    long = make_alert("Ferries resume after storm " + "and on " * 100 + "[bold]x[/bold] :smile:")
+    for alert in (make_alert(), long):
+        assert await notifier.send(alert, ATTEMPT) == Sent()
+    await notifier.close()
+    assert stream.getvalue() == render.line(make_alert()) + "\n" + render.line(long) + "\n"
+
+
+async def test_a_terminal_gets_colours_and_matched_words_in_bold(
+    make_alert: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = Terminal()
+    await StdoutNotifier(stream).send(make_alert("Ferries [x] after storm \x1b[2J"), ATTEMPT)
+    printed = stream.getvalue()
+    assert "\x1b[1mFerries\x1b[0m [x] after \x1b[1mstorm\x1b[0m" in printed
+    assert "\x1b[2J" not in printed, "a headline cannot steer the terminal"
+
+
+async def test_json_lines(make_alert: Callable[..., Alert]) -> None:
+    stream = io.StringIO()
+    await StdoutNotifier(stream, as_json=True).send(make_alert(), ATTEMPT)
+    assert json.loads(stream.getvalue())["data"]["alert_id"] == "al_1"
+    assert stream.getvalue().count("\n") == 1
+
+
+async def test_a_closed_pipe_is_a_failure_to_try_again(make_alert: Callable[..., Alert]) -> None:
+    result = await StdoutNotifier(Broken()).send(make_alert(), ATTEMPT)
+    assert result == Retry("standard output: Broken pipe")
+
+
+async def test_the_setting_json(make_alert: Callable[..., Alert], capsys: pytest.CaptureFixture[str]) -> None:
+    await StdoutSettings.model_validate({"type": "stdout", "json": True}).open({}).send(make_alert(), ATTEMPT)
+    assert capsys.readouterr().out.startswith('{"type":"alert"')

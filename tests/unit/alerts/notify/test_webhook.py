@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from alerts import render
+from alerts.notify.interface import Attempt, ChannelError, Dead, Result, Retry, Sent
+from alerts.notify.webhook import WebhookNotifier, WebhookSettings
+from alerts.receiver import Answer, Receiver
+from streams.core.records import Alert
+
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+
+
+def now() -> datetime:
+    """The real time: receivers check it."""
+    return datetime.now(UTC)
+
+
+def notifier(receiver: Receiver, **settings: Any) -> WebhookNotifier:
+    given = {"type": "webhook", "url": receiver.url, "secret": "env:S", "allow_private": True} | settings
+    return WebhookSettings.model_validate(given).open({"S": SECRET, "H": "Bearer hunter2"})
+
+
+async def send(receiver: Receiver, alert: Alert, **settings: Any) -> Result:
+    webhook = notifier(receiver, **settings)
+    try:
+        return await webhook.send(alert, Attempt(1, now()))
+    finally:
+        await webhook.close()
+
+
+async def test_the_reference_library_verifies_what_arrives(make_alert: Callable[..., Alert]) -> None:
+    alert = make_alert("Überfahrt 🚢 Ferries storm")
+    with Receiver(secret=SECRET) as receiver:
+        assert await send(receiver, alert) == Sent(200)
+        (post,) = receiver.received
+    data = Webhook(SECRET).verify(post.body, dict(post.headers))
+    assert data["data"]["alert_id"] == post.id == alert.alert_id
+    assert post.verified
+    assert post.headers["content-type"] == "application/json"
+
+
+async def test_every_attempt_has_the_same_id_and_body_and_its_own_time(make_alert: Callable[..., Alert]) -> None:
+    alert, at = make_alert(), now()
+    with Receiver(secret=SECRET, otherwise=Answer(500)) as receiver:
+        webhook = notifier(receiver)
+        for number in range(1, 4):
+            await webhook.send(alert, Attempt(number, at + timedelta(seconds=number)))
+        await webhook.close()
+        posts = receiver.received
+    assert {post.id for post in posts} == {alert.alert_id}
+    assert {post.body for post in posts} == {render.webhook_body(alert)}
+    assert [int(post.timestamp) - int(at.timestamp()) for post in posts] == [1, 2, 3]
+    assert all(post.verified for post in posts)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(204, b""), Sent(204)),
+        (Answer(410), Dead("127.0.0.1 answered 410", 410)),
+        (Answer(500), Retry("127.0.0.1 answered 500", None, 500)),
+        (Answer(302, headers={"location": "/"}), Retry("127.0.0.1 answered 302", None, 302)),
+        (Answer(404), Retry("127.0.0.1 answered 404", None, 404)),
+        (Answer(429, headers={"retry-after": "12"}), Retry("127.0.0.1 answered 429", 12.0, 429)),
+        (Answer(503, headers={"retry-after": "99999"}), Retry("127.0.0.1 answered 503", 3600.0, 503)),
+        (Answer(reset=True), Retry("127.0.0.1: the connection broke off before an answer")),
+        (Answer(hang=True), Retry("no answer from 127.0.0.1 within 0.2 s")),
+    ],
+)
+async def test_what_comes_of_an_answer(make_alert: Callable[..., Alert], answer: Answer, expected: Result) -> None:
+    with Receiver(otherwise=answer) as receiver:
+        assert await send(receiver, make_alert(), timeout="200ms") == expected
+
+
+async def test_a_receiver_that_is_not_there_is_tried_again(make_alert: Callable[..., Alert]) -> None:
+    with Receiver() as receiver:
+        pass
+    assert await send(receiver, make_alert()) == Retry("127.0.0.1: no connection")
+
+
+async def test_own_headers_are_sent(make_alert: Callable[..., Alert]) -> None:
+    with Receiver() as receiver:
+        await send(receiver, make_alert(), headers={"Authorization": "env:H", "x-desk": "energy"})
+        (post,) = receiver.received
+    assert post.headers["authorization"] == "Bearer hunter2"
+    assert post.headers["x-desk"] == "energy"
+
+
+async def test_without_a_secret_it_is_not_signed(make_alert: Callable[..., Alert]) -> None:
+    with Receiver() as receiver:
+        await send(receiver, make_alert(), secret=None)
+        (post,) = receiver.received
+    assert "webhook-signature" not in post.headers
+    assert post.id == "al_1"
+
+
+def test_settings_and_notifiers_show_no_secret() -> None:
+    settings = WebhookSettings.model_validate(
+        {"type": "webhook", "url": "env:U", "secret": "env:S", "headers": {"authorization": "env:H"}}
+    )
+    opened = settings.open({"U": "https://a.example/hunter2", "S": SECRET, "H": "Bearer hunter2"})
+    assert "hunter2" not in repr(settings) + repr(opened) + str(settings)
+    assert SECRET[10:] not in repr(settings) + repr(opened)
+
+
+async def test_a_probe_says_who_answers_and_posts_nothing() -> None:
+    with Receiver() as receiver:
+        webhook = notifier(receiver)
+        assert (await webhook.probe()).startswith("127.0.0.1 answers")
+        assert list(receiver.received) == []
+        await webhook.close()
+
+
+async def test_a_probe_of_what_is_not_there_says_so_without_the_url() -> None:
+    with Receiver() as receiver:
+        webhook = notifier(receiver, url=receiver.url + "secret-path")
+    with pytest.raises(ChannelError, match=r"127\.0\.0\.1: no connection") as caught:
+        await webhook.probe()
+    assert "secret-path" not in str(caught.value)
+    await webhook.close()

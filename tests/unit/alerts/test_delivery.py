@@ -1,0 +1,383 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from alerts.delivery import Dispatcher, RetrySchedule, Timing
+from alerts.notify.interface import Attempt, Dead, Result, Retry, Sent
+from alerts.outbox import Counts, Leased, MemoryOutbox, OutboxError
+from streams.core.records import Alert, Delivery
+
+Make = Callable[..., Alert]
+NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
+
+#: Three attempts in quick succession.
+QUICK = RetrySchedule(waits=(timedelta(milliseconds=10),) * 2)
+OFTEN = Timing(poll=0.02, lease_margin=0.3)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Script:
+    """A notifier that answers as it is told: results are returned, exceptions raised, numbers waited for."""
+
+    answers: list[Result | Exception | float] = field(default_factory=list)
+    otherwise: Result | Exception | float = field(default_factory=lambda: Sent(200))
+    concurrency: int = 8
+    timeout: float = 0.2
+    sent: list[str] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
+    at_once: int = 0
+    busiest: int = 0
+
+    async def probe(self) -> str:
+        return "a script"
+
+    async def send(self, alert: Alert, attempt: Attempt) -> Result:
+        self.sent.append(alert.alert_id)
+        self.attempts.append(attempt.number)
+        answer = self.answers.pop(0) if self.answers else self.otherwise
+        self.at_once += 1
+        self.busiest = max(self.busiest, self.at_once)
+        try:
+            if isinstance(answer, float):
+                await asyncio.sleep(answer)
+                return Sent()
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        finally:
+            self.at_once -= 1
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass
+class Desk:
+    """A dispatcher at work."""
+
+    outbox: MemoryOutbox
+    dispatcher: Dispatcher
+    recorded: list[Delivery]
+
+    async def alert(self, *alerts: Alert) -> None:
+        await self.outbox.schedule(alerts, now())
+        for channel in {alert.channel for alert in alerts}:
+            self.dispatcher.kick(channel)
+
+    def outcomes(self, alert_id: str = "al_1") -> list[str]:
+        return [one.outcome for one in self.recorded if one.alert_id == alert_id]
+
+
+@asynccontextmanager
+async def desk(
+    notifiers: dict[str, Any],
+    outbox: MemoryOutbox | None = None,
+    *,
+    retries: RetrySchedule = QUICK,
+    timing: Timing = OFTEN,
+    grace: float = 1.0,
+) -> AsyncIterator[Desk]:
+    outbox = outbox or MemoryOutbox()
+    recorded: list[Delivery] = []
+
+    async def record(deliveries: Sequence[Delivery]) -> None:
+        recorded.extend(deliveries)
+
+    dispatcher = Dispatcher(outbox, notifiers, record, clock=now, retries=retries, timing=timing)
+    running = asyncio.create_task(dispatcher.run())
+    try:
+        yield Desk(outbox, dispatcher, recorded)
+    finally:
+        await dispatcher.stop(grace)
+        await running
+
+
+async def until(condition: Callable[[], bool], within: float = 2.0) -> None:
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110 - conditions of all sorts
+            await asyncio.sleep(0.002)
+
+
+# --- the retry schedule
+
+
+def leased(make_alert: Make, *, attempt: int = 1, failures: int = 0, since: datetime = NOW) -> Leased:
+    return Leased(make_alert(), attempt, failures, since, 1)
+
+
+def test_the_schedule_is_that_of_standard_webhooks(make_alert: Make) -> None:
+    schedule = RetrySchedule()
+    waits: list[float] = []
+    for failures in range(20):
+        due = schedule.next_attempt(leased(make_alert, failures=failures), Retry("no"), NOW, chance=0)
+        if due is None:
+            break
+        waits.append((due - NOW).total_seconds())
+    assert waits == [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]
+    assert schedule.horizon == timedelta(seconds=sum(waits))
+
+
+@given(chance=st.floats(0, 1), asked=st.floats(1, 3600), status=st.sampled_from([None, 429, 500, 503]))
+def test_nobody_is_asked_again_before_they_want_to_be(
+    make_alert: Make, chance: float, asked: float, status: int | None
+) -> None:
+    due = RetrySchedule().next_attempt(leased(make_alert), Retry("no", asked, status), NOW, chance)
+    assert due is not None
+    earliest = max(asked, 5) if status != 429 else asked
+    wait = (due - NOW).total_seconds()
+    assert earliest - 0.001 <= wait <= earliest * 1.1 + 0.001
+
+
+def test_throttling_is_no_failure_and_waits_longer_and_longer(make_alert: Make) -> None:
+    schedule, throttled = RetrySchedule(), Retry("slow down", None, 429)
+    waits = []
+    for attempt in range(1, 12):
+        due = schedule.next_attempt(leased(make_alert, attempt=attempt), throttled, NOW, chance=0)
+        assert due is not None
+        waits.append((due - NOW).total_seconds())
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
+def test_throttling_ends_with_the_horizon(make_alert: Make) -> None:
+    schedule = RetrySchedule()
+    old = leased(make_alert, attempt=900, since=NOW - schedule.horizon)
+    assert schedule.next_attempt(old, Retry("slow down", 1, 429), NOW, chance=0) is None
+
+
+# --- the dispatcher
+
+
+async def test_an_alert_is_sent_once_and_its_delivery_recorded(make_alert: Make) -> None:
+    notifier = Script()
+    async with desk({"desk": notifier}) as at:
+        await at.alert(make_alert())
+        await at.alert(make_alert())
+        await until(lambda: bool(at.recorded))
+    assert notifier.sent == ["al_1"]
+    (delivery,) = at.recorded
+    assert (delivery.outcome, delivery.attempt, delivery.status_code) == ("delivered", 1, 200)
+    assert (delivery.channel, delivery.rule) == ("desk", "ferries")
+    assert await at.outbox.counts("desk", now()) == Counts(queued=0, due=0, leased=0, done=1, dead=0)
+    assert await at.outbox.unpublished("desk", now() + timedelta(hours=1)) == []
+
+
+async def test_a_kick_sends_at_once(make_alert: Make) -> None:
+    notifier = Script()
+    async with desk({"desk": notifier}, timing=Timing(poll=60)) as at:
+        await asyncio.sleep(0.05)
+        for index in range(3):
+            started = time.perf_counter()
+            await at.alert(make_alert(alert_id=f"a{index}"))
+            await until(lambda index=index: len(notifier.sent) > index)  # type: ignore[misc]
+            assert time.perf_counter() - started < 0.05
+        at.dispatcher.kick("a channel of another worker")
+
+
+async def test_what_others_scheduled_is_found_without_a_kick(make_alert: Make) -> None:
+    notifier = Script()
+    async with desk({"desk": notifier}) as at:
+        await asyncio.sleep(0.05)
+        await at.outbox.schedule([make_alert()], now())
+        await until(lambda: notifier.sent == ["al_1"])
+
+
+async def test_a_slow_channel_delays_no_other(make_alert: Make) -> None:
+    slow, quick = Script(otherwise=30.0, concurrency=1, timeout=60), Script()
+    async with desk({"slow": slow, "desk": quick}, grace=0) as at:
+        await at.alert(*(make_alert(alert_id=f"s{n}", channel="slow") for n in range(5)))
+        await at.alert(*(make_alert(alert_id=f"d{n}") for n in range(50)))
+        await until(lambda: len(quick.sent) == 50, within=1)
+        assert len(slow.sent) == 1
+
+
+async def test_a_pool_sends_no_more_at_once_than_its_notifier_allows(make_alert: Make) -> None:
+    one, four = Script(otherwise=0.005, concurrency=1), Script(otherwise=0.005, concurrency=4)
+    async with desk({"one": one, "four": four}) as at:
+        names = [f"a{n:02}" for n in range(20)]
+        await at.alert(*(make_alert(alert_id=name, channel=channel) for name in names for channel in ("one", "four")))
+        await until(lambda: len(at.recorded) == 40)
+    assert (one.busiest, four.busiest) == (1, 4)
+    assert one.sent == names, "one at a time is in order"
+
+
+async def test_a_failure_is_tried_again_until_it_works(make_alert: Make) -> None:
+    notifier = Script(answers=[Retry("busy", None, 503), Retry("no connection")])
+    async with desk({"desk": notifier}) as at:
+        await at.alert(make_alert())
+        await until(lambda: len(at.recorded) == 3)
+    assert at.outcomes() == ["retry", "retry", "delivered"]
+    assert [one.attempt for one in at.recorded] == notifier.attempts == [1, 2, 3]
+    assert (at.recorded[0].status_code, at.recorded[0].reason) == (503, "busy")
+
+
+async def test_an_alert_that_nobody_takes_is_dead_and_kept(make_alert: Make) -> None:
+    notifier = Script(otherwise=Retry("busy", None, 500))
+    async with desk({"desk": notifier}) as at:
+        await at.alert(make_alert())
+        await until(lambda: "dead" in at.outcomes())
+        await asyncio.sleep(0.1)
+    assert at.outcomes() == ["retry", "retry", "dead"]
+    assert at.recorded[-1].reason == "given up after 3 attempts: busy"
+    assert await at.outbox.dead("desk", now()) == [make_alert()]
+
+
+async def test_an_alert_that_is_refused_for_good_is_not_tried_again(make_alert: Make) -> None:
+    notifier = Script(otherwise=Dead("gone", 410))
+    async with desk({"desk": notifier}) as at:
+        await at.alert(make_alert())
+        await until(lambda: at.outcomes() == ["dead"])
+        await asyncio.sleep(0.1)
+    assert notifier.sent == ["al_1"]
+
+
+async def test_a_throttled_channel_pauses_and_loses_nothing(make_alert: Make) -> None:
+    """Slack takes a message a second: a burst must neither be lost nor hammer on."""
+    notifier = Script(answers=[Sent(), *[Retry("slow down", 0.1, 429)] * 5], concurrency=1)
+    quick = RetrySchedule(waits=(timedelta(seconds=60),), longest_throttle=timedelta(milliseconds=20))
+    async with desk({"desk": notifier}, retries=quick) as at:
+        started = time.monotonic()
+        await at.alert(*(make_alert(alert_id=f"a{n}") for n in range(10)))
+        await until(lambda: [one.outcome for one in at.recorded].count("delivered") == 10)
+        assert time.monotonic() - started >= 0.5
+    assert len(notifier.sent) == 15
+    assert [one.outcome for one in at.recorded].count("retry") == 5
+
+
+async def test_a_notifier_that_trips_over_an_alert_does_not_stop_its_channel(make_alert: Make) -> None:
+    notifier = Script(answers=[RuntimeError("https://hooks.example/hunter2")])
+    with capture_logs() as logs:
+        async with desk({"desk": notifier}) as at:
+            await at.alert(make_alert(alert_id="bad"), make_alert(alert_id="good"))
+            await until(lambda: at.outcomes("good") == ["delivered"] and "delivered" in at.outcomes("bad"))
+    assert at.outcomes("bad") == ["retry", "delivered"]
+    assert "the notifier failed: RuntimeError" in {one.reason for one in at.recorded}
+    (failed,) = (one for one in logs if one["event"] == "notifier failed")
+    assert "raise answer" in failed["at"]
+    assert "hunter2" not in repr(logs) + repr(at.recorded)
+
+
+async def test_a_send_ends_before_its_lease_does(make_alert: Make) -> None:
+    notifier = Script(answers=[30.0], timeout=0.05)
+    async with desk({"desk": notifier}) as at:
+        await at.alert(make_alert())
+        await until(lambda: at.outcomes() == ["retry", "delivered"])
+    assert at.recorded[0].reason == "not sent within 0.05 s"
+
+
+class Shaky(MemoryOutbox):
+    """An outbox that can go away."""
+
+    away = False
+
+    async def lease(self, *args: Any, **kwargs: Any) -> list[Leased]:
+        self._answer()
+        return await super().lease(*args, **kwargs)
+
+    async def finish(self, *args: Any, **kwargs: Any) -> bool:
+        self._answer()
+        return await super().finish(*args, **kwargs)
+
+    def _answer(self) -> None:
+        if self.away:
+            raise OutboxError("Redis: connection refused")
+
+
+async def test_an_outbox_that_is_away_is_waited_for_and_said_once(make_alert: Make) -> None:
+    outbox, notifier = Shaky(), Script(answers=[0.05])
+    with capture_logs() as logs:
+        async with desk({"desk": notifier, "other": Script()}, outbox) as at:
+            await at.alert(make_alert())
+            await until(lambda: notifier.at_once == 1)
+            outbox.away = True
+            await at.alert(make_alert(alert_id="al_2"))
+            await asyncio.sleep(0.8)  # longer than the lease
+            assert at.recorded == []
+            outbox.away = False
+            await until(lambda: len(at.recorded) == 2)
+    assert notifier.sent == ["al_1", "al_2"], "what was sent before is not sent again"
+    assert [one["event"] for one in logs if one["log_level"] in {"warning", "info"}] == ["away, waiting", "back"]
+
+
+async def test_deliveries_that_kafka_does_not_take_are_kept_and_recorded_later(make_alert: Make) -> None:
+    outbox = MemoryOutbox()
+    recorded: list[Delivery] = []
+    kafka_up = False
+
+    async def record(deliveries: Sequence[Delivery]) -> None:
+        if not kafka_up:
+            raise ConnectionError("no broker")
+        recorded.extend(deliveries)
+
+    dispatcher = Dispatcher(outbox, {"desk": Script()}, record, clock=now, timing=OFTEN)
+    running = asyncio.create_task(dispatcher.run())
+    with capture_logs() as logs:
+        await outbox.schedule([make_alert(alert_id=f"a{n}") for n in range(5)], now())
+        await asyncio.sleep(0.2)
+        later = now() + timedelta(hours=1)
+        assert len(await outbox.unpublished("desk", later)) == 5
+        kafka_up = True
+        await until(lambda: len(recorded) == 5)
+        await dispatcher.stop()
+    await running
+    assert await outbox.unpublished("desk", later) == []
+    assert [one["event"] for one in logs if one["log_level"] == "warning"] == ["away, waiting"]
+
+
+async def test_outcomes_that_a_dead_worker_left_are_published(make_alert: Make) -> None:
+    outbox, past = MemoryOutbox(), now() - timedelta(minutes=2)
+    await outbox.schedule([make_alert()], past)
+    (held,) = await outbox.lease("desk", past, timedelta(seconds=30), 1)
+    left = Delivery(alert_id="al_1", channel="desk", rule="ferries", outcome="delivered", attempt=1, at=past)
+    await outbox.finish(held, left)
+    async with desk({"desk": Script()}, outbox) as at:
+        await until(lambda: at.recorded == [left])
+
+
+async def test_stopping_lets_what_is_on_its_way_arrive(make_alert: Make) -> None:
+    notifier = Script(otherwise=0.15)
+    async with desk({"desk": notifier}) as at:
+        await at.alert(make_alert())
+        await until(lambda: notifier.at_once == 1)
+    assert at.outcomes() == ["delivered"]
+
+
+async def test_what_does_not_arrive_in_time_is_sent_by_the_next_worker(make_alert: Make) -> None:
+    outbox, stuck, fresh = MemoryOutbox(), Script(otherwise=30.0), Script()
+    async with desk({"desk": stuck}, outbox, grace=0.05) as at:
+        await at.alert(make_alert())
+        await until(lambda: stuck.at_once == 1)
+    assert at.recorded == []
+    assert (await outbox.counts("desk", now())).leased == 1
+    async with desk({"desk": fresh}, outbox) as next_worker:
+        await until(lambda: next_worker.outcomes() == ["delivered"])
+    assert fresh.attempts == [2]
+
+
+async def test_a_delivery_after_the_lease_had_ended_is_told_all_the_same(make_alert: Make) -> None:
+    outbox, notifier = MemoryOutbox(), Script(otherwise=0.1)
+    async with desk({"desk": notifier}, outbox) as at:
+        await at.alert(make_alert())
+        await until(lambda: notifier.at_once == 1)
+        outbox.lose_everything()
+        await until(lambda: at.outcomes() == ["delivered"])
+
+
+async def test_stopping_what_never_ran_returns() -> None:
+    async def record(_: Sequence[Delivery]) -> None:
+        """Nothing will come."""
+
+    await asyncio.wait_for(Dispatcher(MemoryOutbox(), {}, record, clock=now).stop(), 1)

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpcore
+import httpx
+import pytest
+
+from alerts import egress
+from alerts.receiver import Answer, Receiver
+
+NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with egress.open_client(allow_private=True, connections=2) as opened:
+        yield opened
+
+
+async def post(client: httpx.AsyncClient, url: str, within: float = 2.0) -> egress.Answer:
+    return await egress.post(client, httpx.URL(url), {"x-note": "hello"}, b"body", within)
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.215.14", True),
+        ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("ff02::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:93.184.215.14", True),
+        ("2002:7f00:1::", False),
+        ("64:ff9b::10.0.0.1", False),
+        ("64:ff9b::93.184.215.14", True),
+    ],
+)
+def test_public_and_private_addresses(address: str, public: bool) -> None:
+    assert egress.is_public(address) is public
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "localhost", "2130706433"])
+async def test_a_private_address_is_refused_before_anything_is_sent(host: str) -> None:
+    with Receiver() as receiver:
+        port = httpx.URL(receiver.url).port
+        async with egress.open_client(allow_private=False, connections=1) as client:
+            with pytest.raises(egress.UnreachableError, match="private address"):
+                await post(client, f"http://{host}:{port}/")
+        assert not receiver.received
+
+
+class Detour(httpcore.AnyIOBackend):
+    """Notes where it is to connect to, and connects to this machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def connect_tcp(self, host: str, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        self.asked.append(host)
+        return await super().connect_tcp("127.0.0.1", *args, **kwargs)
+
+
+async def test_only_checked_addresses_are_connected_to_and_the_name_is_kept() -> None:
+    async def two_faced(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1", "93.184.215.14"]
+
+    detour = Detour()
+    with Receiver() as receiver:
+        port = httpx.URL(receiver.url).port
+        async with httpcore.AsyncConnectionPool(network_backend=egress.PublicOnly(detour, two_faced)) as pool:
+            answer = await pool.request("POST", f"http://two-faced.example:{port}/", content=b"")
+            assert answer.status == 200
+        assert detour.asked == ["93.184.215.14"]
+        assert receiver.received[0].headers["host"] == f"two-faced.example:{port}"
+
+
+@pytest.mark.parametrize("host", ["localhost", "a.localhost", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]"])
+def test_a_visibly_private_url_is_refused_unless_it_is_meant(host: str) -> None:
+    with pytest.raises(ValueError, match="say `allow_private: true`"):
+        egress.check_url(f"https://{host}/x", allow_private=False)
+    assert egress.check_url(f"https://{host}/x", allow_private=True).path == "/x"
+
+
+@pytest.mark.parametrize("url", ["", "example.org", "ftp://example.org", "https://", "https:///x", "http://[::1"])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="URL"):
+        egress.check_url(url, allow_private=True)
+
+
+async def test_a_post_arrives_without_extras(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with Receiver(otherwise=Answer(headers={"set-cookie": "a=b"})) as receiver:
+        for _ in range(2):
+            answer = await post(client, receiver.url + "in?x=1")
+            assert (answer.status, answer.ok, answer.body) == (200, True, b"ok")
+        one, two = receiver.received
+        assert (one.path, one.body) == ("/in?x=1", b"body")
+        assert one.headers["accept-encoding"] == "identity"
+        assert one.headers["x-note"] == "hello"
+        assert two.headers["host"] == httpx.URL(receiver.url).netloc.decode()
+
+
+async def test_redirects_are_answers(client: httpx.AsyncClient) -> None:
+    with Receiver() as elsewhere, Receiver(otherwise=Answer(302, headers={"location": elsewhere.url})) as receiver:
+        assert (await post(client, receiver.url)).status == 302
+        assert not elsewhere.received
+
+
+async def test_a_long_answer_is_read_to_the_limit_only(client: httpx.AsyncClient) -> None:
+    with Receiver(otherwise=Answer(body=b"x" * 5_000_000)) as receiver:
+        assert len((await post(client, receiver.url)).body) == egress.ANSWER_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (Answer(hang=True), "no answer from 127.0.0.1 within 0.2 s"),
+        (Answer(delay=1), "no answer from 127.0.0.1 within 0.2 s"),
+        (Answer(reset=True), "127.0.0.1: the connection broke off before an answer"),
+    ],
+)
+async def test_no_answer(client: httpx.AsyncClient, answer: Answer, message: str) -> None:
+    with Receiver(otherwise=answer) as receiver:
+        started = time.monotonic()
+        with pytest.raises(egress.UnreachableError, match=message):
+            await post(client, receiver.url + "hunter2", within=0.2)
+        assert time.monotonic() - started < 0.9
+
+
+async def test_an_answer_that_trickles_in_is_cut_off(client: httpx.AsyncClient) -> None:
+    """httpx's own time-outs begin anew with every byte; ours is for the whole."""
+
+    async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+
+    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(egress.UnreachableError, match=r"within 0\.3 s"):
+        await post(client, f"http://127.0.0.1:{port}/", within=0.3)
+    server.close()
+    await asyncio.sleep(0.1)  # the trickle ends
+
+
+async def test_errors_name_the_host_and_nothing_more(client: httpx.AsyncClient) -> None:
+    with Receiver() as receiver:
+        url = receiver.url
+    for target in (
+        url + "services/hunter2",
+        url.replace("http:", "https:") + "hunter2",
+        "http://nowhere.invalid/hunter2",
+    ):
+        with pytest.raises(egress.UnreachableError) as caught:
+            await post(client, target)
+        assert "hunter2" not in str(caught.value)
+        assert caught.value.__cause__ is None
+
+
+async def test_an_illegal_header_is_not_repeated(client: httpx.AsyncClient) -> None:
+    with Receiver() as receiver, pytest.raises(egress.UnreachableError) as caught:
+        await egress.post(client, httpx.URL(receiver.url), {"authorization": "hunter2\nx"}, b"", 1)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_logs_show_the_host_and_nothing_more(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Receiver() as receiver:
+        await post(client, receiver.url + "services/hunter2?token=hunter3")
+    assert "HTTP Request: POST http://127.0.0.1" in caplog.text
+    assert "hunter" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("30", 30.0),
+        (" 1 ", 1.0),
+        ("0", None),
+        ("-5", None),
+        ("86400", 3600.0),
+        ("9" * 400, 3600.0),
+        ("Mon, 03 Mar 2025 12:00:10 GMT", 10.0),
+        ("Mon, 03 Mar 2025 11:00:00 GMT", None),
+        ("Tue, 04 Mar 2025 12:00:00 GMT", 3600.0),
+        ("soon", None),
+        ("²", None),
+        ("", None),
+    ],
+)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    assert egress.retry_after({"retry-after": value}, NOW) == seconds
+
+
+def test_no_retry_after() -> None:
+    assert egress.retry_after({}, NOW) is None

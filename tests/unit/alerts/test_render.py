@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block
+
+from alerts import render
+from streams.core.records import Alert, Evidence, Span, TopicMatch
+
+Make = Callable[..., Alert]
+
+
+def bold(text: str, *places: tuple[int, int]) -> str:
+    spans = [Span(start, end, text[start:end]) for start, end in places]
+    return "".join(f"[{piece}]" if matched else piece for piece, matched in render.segments(text, spans))
+
+
+# --- spans
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        ([], "one two three"),
+        ([(4, 7)], "one [two] three"),
+        ([(8, 13), (0, 3)], "[one] two [three]"),
+        ([(0, 5), (4, 7)], "[one two] three"),
+        ([(0, 3), (3, 7)], "[one two] three"),
+        ([(4, 7), (4, 7)], "one [two] three"),
+        ([(0, 13), (4, 7)], "[one two three]"),
+        ([(8, 99)], "one two [three]"),
+        ([(20, 30), (5, 5)], "one two three"),
+    ],
+)
+def test_spans_in_any_arrangement(places: list[tuple[int, int]], expected: str) -> None:
+    assert bold("one two three", *places) == expected
+
+
+def test_spans_count_code_points() -> None:
+    text = "🚢🇮🇷 Žluťoučký kůň 船 sails"
+    start = text.index("船")
+    assert bold(text, (start, start + 1)) == "🚢🇮🇷 Žluťoučký kůň [船] sails"
+
+
+@given(st.text(), st.lists(st.tuples(st.integers(-3, 40), st.integers(-3, 40))))
+def test_segments_put_together_are_the_text(text: str, places: list[tuple[int, int]]) -> None:
+    pieces = list(render.segments(text, [Span(start, end, "") for start, end in places]))
+    assert "".join(piece for piece, _ in pieces) == text
+    assert all(piece for piece, _ in pieces)
+    kinds = [matched for _, matched in pieces]
+    assert all(one != other for one, other in pairwise(kinds))
+    inside = {at for start, end in places for at in range(max(start, 0), min(end, len(text)))}
+    assert sum(len(piece) for piece, matched in pieces if matched) == len(inside)
+
+
+# --- cutting
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("one two three", 13, "one two three"),
+        ("one two three", 12, "one two…"),
+        ("one two three", 8, "one two…"),
+        ("one two three", 7, "one…"),
+        ("Donaudampfschifffahrt", 10, "Donaudamp…"),
+        ("a Donaudampfschifffahrt", 10, "a Donauda…"),
+        ("", 5, ""),
+    ],
+)
+def test_cut_at_a_word(text: str, limit: int, expected: str) -> None:
+    assert render.cut(text, limit) == expected
+
+
+@given(st.text(), st.integers(1, 30))
+def test_cut_never_exceeds_the_limit(text: str, limit: int) -> None:
+    assert len(render.cut(text, limit)) <= limit
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0.0 s"),
+        (0.42, "0.4 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (200, "3 min"),
+        (3600, "1 h"),
+        (7500, "2 h 5 min"),
+        (4 * 86400, "4 d"),
+    ],
+)
+def test_durations_as_a_reader_thinks_of_them(seconds: float, expected: str) -> None:
+    assert render.duration(timedelta(seconds=seconds)) == expected
+
+
+def test_a_headline_from_the_future_has_no_delay(make_alert: Make) -> None:
+    assert render.delay(make_alert(published=datetime(2030, 1, 1, tzinfo=UTC))) == timedelta()
+
+
+# --- webhook
+
+
+def test_a_webhook_holds_the_whole_alert(make_alert: Make) -> None:
+    alert = make_alert(body="The port said so.")
+    body = json.loads(render.webhook_body(alert))
+    assert body["type"] == "alert"
+    assert body["timestamp"] == "2025-03-03T12:00:02Z"
+    assert set(body) == {"type", "timestamp", "data"}
+    assert msgspec.convert(body["data"], Alert) == alert
+
+
+def many_topics(count: int) -> tuple[TopicMatch, ...]:
+    evidence = tuple(Evidence(span=Span(0, 7, "Ferries"), entity="ferry", condition="c" * 80) for _ in range(20))
+    return tuple(TopicMatch(topic=f"topic-{n}", confidence=0.5, evidence=evidence) for n in range(count))
+
+
+@pytest.mark.parametrize(
+    ("fields", "truncated"),
+    [
+        ({"body": "Long text. " * 10_000}, ["headline.headline.body"]),
+        ({"body": "ü🚢 " * 10_000}, ["headline.headline.body"]),
+        ({"topics": many_topics(30)}, ["headline.topics.evidence"]),
+        (
+            {"body": "x " * 900, "topics": many_topics(30)},
+            ["headline.headline.body", "headline.topics.evidence"],
+        ),
+        ({"text": "Ferries storm " * 5000}, ["headline.headline.headline"]),
+        ({"url": "https://e.example/" + "u" * 30_000}, ["headline.headline.url"]),
+        ({"author": "a" * 30_000}, ["headline.headline.author"]),
+    ],
+)
+def test_a_webhook_stays_small_and_says_what_it_left_out(
+    make_alert: Make, fields: dict[str, Any], truncated: list[str]
+) -> None:
+    alert = make_alert(**fields)
+    raw = render.webhook_body(alert)
+    body = json.loads(raw)
+    assert len(raw) <= render.BODY_LIMIT
+    assert body["truncated"] == truncated
+    data = msgspec.convert(body["data"], Alert)
+    assert data.alert_id == alert.alert_id
+    assert (data.headline.id, data.headline.story_id) == (alert.headline.id, alert.headline.story_id)
+    for span in data.rule.matched:
+        assert data.headline.headline.headline[span.start : span.end] == span.text
+
+
+def test_a_webhook_says_the_same_every_time(make_alert: Make) -> None:
+    for alert in (make_alert(), make_alert(body="word " * 9000, topics=many_topics(40))):
+        assert len({render.webhook_body(alert) for _ in range(3)}) == 1
+
+
+# --- Slack
+
+
+def section(message: dict[str, Any]) -> str:
+    return str(message["blocks"][1]["text"]["text"])
+
+
+def context(message: dict[str, Any]) -> str:
+    return " | ".join(element["text"] for element in message["blocks"][2]["elements"])
+
+
+def visible(mrkdwn: str) -> str:
+    """What Slack shows: links by their label, no marks, no escapes."""
+    text = re.sub(r"<[^|>]*\|([^>]*)>", r"\1", mrkdwn).replace("*", "").replace("\u200b", "")
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def test_a_slack_message_has_all_a_desk_needs(make_alert: Make) -> None:
+    message = render.slack_message(make_alert())
+    assert message["blocks"][0]["text"] == {
+        "type": "plain_text",
+        "text": "🟠 HIGH · Ferries and weather",
+        "emoji": True,
+    }
+    link = "<https://harbour.example/n/1|*Ferries* resume after *storm* warning lifted>"
+    assert section(message) == link
+    details = context(message)
+    assert "topic *shipping*" in details
+    assert "source *harbour.example*" in details
+    assert "|2025-03-03 12:00:00 UTC>, received 2.0 s later" in details
+    assert "rule `ferries`" in details
+    assert message["text"] == "HIGH: Ferries resume after storm warning lifted"
+
+
+def test_slack_s_own_models_accept_the_message(make_alert: Make) -> None:
+    message = render.slack_message(make_alert(matched=()))
+    parsed = Block.parse_all(message["blocks"])
+    assert [block.to_dict() for block in parsed] == message["blocks"]
+
+
+def test_corrections_and_updates_say_so(make_alert: Make) -> None:
+    assert context(render.slack_message(make_alert(status="canceled"))).startswith("*canceled*")
+    update = make_alert()
+    update = msgspec.structs.replace(update, headline=msgspec.structs.replace(update.headline, kind="update"))
+    assert context(render.slack_message(update)).startswith("*update*")
+
+
+HOSTILE = "<!here> & <@U123> <https://evil.example|click> storm > calm"
+
+
+def test_nothing_in_an_alert_can_speak_slack_s_language(make_alert: Make) -> None:
+    alert = make_alert(
+        HOSTILE,
+        matched=("storm", "<!here>"),
+        title=HOSTILE,
+        source=HOSTILE,
+        url="https://e.example/?a=1&b=<!here>|x>",
+        topics=(TopicMatch(topic=HOSTILE, confidence=1.0),),
+    )
+    message = render.slack_message(alert)
+    raw = json.dumps(message, ensure_ascii=False)
+    assert "<!here>" not in raw
+    assert "<@U123>" not in raw
+    assert "<https://evil" not in raw
+    assert raw.count("<") == raw.count("<https://e.example/?a=1&amp;b=%3C!here%3E%7Cx%3E|") + raw.count("<!date^")
+    assert visible(section(message)) == HOSTILE
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "expected"),
+    [
+        ("Nordsee: Sturm", "Sturm", "Nordsee: *Sturm*"),
+        ("Nordseesturm naht", "sturm", "Nordsee\u200b*sturm* naht"),
+        ("台風が接近", "台風", "*台風*\u200bが接近"),
+        ("a b", " b", "a *b*"),
+        ("line\nbreak", "break", "line *break*"),
+    ],
+)
+def test_bold_words_that_touch_others(make_alert: Make, text: str, word: str, expected: str) -> None:
+    assert section(render.slack_message(make_alert(text, matched=(word,), url=None))) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [None, "javascript:alert(1)", "https://", "http://[bad", "https://e/" + "x" * 2000, "https://e/?" + "&" * 900],
+)
+def test_only_web_addresses_become_links(make_alert: Make, url: str | None) -> None:
+    assert section(render.slack_message(make_alert(url=url))).startswith("*Ferries* resume")
+
+
+@given(
+    text=st.text(st.characters(codec="utf-8"), max_size=50).map(lambda t: "&<storm> " * 600 + t),
+    title=st.text(st.sampled_from("&<> ab"), min_size=1, max_size=400),
+)
+def test_slack_s_limits_hold(make_alert: Make, text: str, title: str) -> None:
+    message = render.slack_message(make_alert(text, title=title, matched=("storm",)))
+    assert len(message["blocks"][0]["text"]["text"]) <= render.HEADER_LIMIT
+    assert len(section(message)) <= render.SECTION_LIMIT
+    assert len(message["text"]) <= render.SECTION_LIMIT
+    assert not re.search(r"&(?!amp;|lt;|gt;)", section(message)), "no escape is cut in two"
+    assert len(section(message)) > render.SECTION_LIMIT * 0.9, "and little room is wasted"
+
+
+# --- text
+
+
+def test_a_line_has_all_in_one_line(make_alert: Make) -> None:
+    line = render.line(make_alert("Ferries\nresume \x1b[31mafter storm", matched=()))
+    assert line == (
+        "12:00:00  HIGH      Ferries and weather: Ferries resume  [31mafter storm"
+        "  · shipping · harbour.example · https://harbour.example/n/1"
+    )

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from streams.core.query import compile_query
+from streams.core.rule import Rule, RuleSet
+
+
+def rule(name: str = "iran-oil", when: str = "iran AND oil", **changes: object) -> Rule:
+    made = Rule(name, "Iran and oil", compile_query(when), "high", ("desk", "archive"), {"region": "gulf"}, "energy")
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        rule(name="iran"),
+        rule(title="Oil"),
+        rule(when="iran OR oil"),
+        rule(severity="low"),
+        rule(channels=("desk",)),
+        rule(labels={"region": "north"}),
+        rule(labels={}),
+        rule(owner=""),
+    ],
+)
+def test_revision_changes_with_what_the_rule_says(changed: Rule) -> None:
+    assert changed.revision != rule().revision
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        rule(when=" iran   &&\n oil "),
+        rule(when="iran oil"),
+        rule(channels=("archive", "desk")),
+    ],
+)
+def test_revision_stays_where_only_the_writing_changes(same: Rule) -> None:
+    assert same.revision == rule().revision
+
+
+def test_revision_is_the_same_in_every_process() -> None:
+    assert rule().revision == "3d0980a61eaf"
+
+
+def test_a_rule_set_is_in_the_order_of_names() -> None:
+    rules = RuleSet([rule("b"), rule("c"), rule("a")])
+    assert [one.name for one in rules.rules] == ["a", "b", "c"]
+    assert rules.revision == RuleSet([rule("c"), rule("a"), rule("b")]).revision
+
+
+def test_the_revision_of_a_rule_set_changes_with_its_rules() -> None:
+    revisions = {
+        RuleSet(rules).revision
+        for rules in ([], [rule("a")], [rule("a"), rule("b")], [rule("a"), rule("b", severity="low")])
+    }
+    assert len(revisions) == 4
+
+
+def test_names_are_unique() -> None:
+    with pytest.raises(ValueError, match="two rules are named 'a'"):
+        RuleSet([rule("a"), rule("b"), rule("a", "gas")])
+
+
+def test_rules_that_cannot_be_indexed_are_known() -> None:
+    rules = RuleSet([rule("b", "/ta.*/"), rule("a", "source:*.gov OR oil"), rule("c", "oil"), rule("d", "/x/ AND oil")])
+    assert [one.name for one in rules.unindexed] == ["a", "b"]
