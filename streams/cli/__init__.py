@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli import demo, doctor, ingest, init, rules, up, worker
+from streams.cli import demo, doctor, ingest, init, logs, rules, up, worker
 
 app = typer.Typer(
     name="wirewatch",
@@ -38,6 +38,7 @@ def _top(
     ] = False,
 ) -> None:
     """Headlines in, the few alerts that matter out, once each."""
+    logs.hush()
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from connectors.embedded import EmbeddedError
 from streams.core.document import Problem, RefusedError
@@ -68,15 +69,11 @@ def print_problems(problems: Sequence[Problem]) -> None:
     """Each problem on a line, on standard error."""
     for problem in problems:
         place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
-        err.print(f"[bold]{_plain(place)}[/bold]: {_plain(problem.message)}")
+        err.print(f"[bold]{escape(place)}[/bold]: {escape(problem.message)}")
         if problem.hint:
-            err.print(f"    [dim]{_plain(problem.hint)}[/dim]")
+            err.print(f"    [dim]{escape(problem.hint)}[/dim]")
     count = len(problems)
     err.print(f"[red]{count} problem{'s' if count != 1 else ''}[/red]")
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 @contextmanager
@@ -94,9 +91,9 @@ def told_plainly(*, as_json: bool = False) -> Iterator[None]:
         if as_json:
             print_json({"ok": False, "error": error.message, "hint": error.hint})
         else:
-            err.print(f"[red]{_plain(error.message)}[/red]")
+            err.print(f"[red]{escape(error.message)}[/red]")
             if error.hint:
-                err.print(f"    [dim]{_plain(error.hint)}[/dim]")
+                err.print(f"    [dim]{escape(error.hint)}[/dim]")
         raise typer.Exit(Exit.UNREACHABLE) from None
     except KeyboardInterrupt:
         err.print("interrupted")
@@ -105,4 +102,4 @@ def told_plainly(*, as_json: bool = False) -> Iterator[None]:
 
 def progress() -> Callable[[str], None]:
     """Lines for people about what takes its time, on standard error."""
-    return lambda line: err.print(f"[dim]{_plain(line)}[/dim]")
+    return lambda line: err.print(f"[dim]{escape(line)}[/dim]")

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import typer
 from aiokafka.errors import KafkaError
+from rich.markup import escape
 from rich.text import Text
 
 from alerts import render
@@ -33,13 +34,15 @@ from streams.cli.ingest import Sent, send
 from streams.cli.init import write_starter
 from streams.cli.services import Addresses, addresses, members, serve
 from streams.cli.up import stopping_on_sigterm, watch, worker_process
-from streams.core.records import Alert
+from streams.core.records import Alert, Dropped
 from streams.settings import Loaded
+from streams.worker.history import read_tail
 from streams.worker.tally import Tally, count
 from streams.worker.topics import Topics, create_topics
 
 #: How long the demo waits for the last alert, seconds.
 PATIENCE = 60.0
+_DAY_MS = 86_400_000
 
 _SETTINGS = "data_dir: data\nrules: [rules]\nchannels: channels.yaml\ntaxonomy: [taxonomy]\n"
 _CHANNELS = """\
@@ -54,6 +57,14 @@ _STYLES = {
     "high": "bright_red",
     "critical": "bold bright_red",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the topics say in the end."""
+
+    tally: Tally
+    dropped: Sequence[Dropped]
 
 
 @dataclass(slots=True)
@@ -110,9 +121,9 @@ def demo(
                 where = addresses(loaded)
                 log = Path(folder) / "worker.log"
                 with worker_process(loaded.file, environ={"WIREWATCH_DEMO_SECRET": secret}, log=log) as process:
-                    sent, tally = asyncio.run(_run(loaded, where, process, quiet=as_json))
-                    _summarise(sent, tally, desk, time.monotonic() - begun, as_json=as_json)
-                    if not _sound(sent, tally, desk):
+                    sent, result = asyncio.run(_run(loaded, where, process, quiet=as_json))
+                    _summarise(sent, result, desk, time.monotonic() - begun, as_json=as_json)
+                    if not _sound(sent, result.tally, desk):
                         err.print(f"[red]not everything came out[/red]; the worker's last words:\n{process.log_tail()}")
                         raise typer.Exit(Exit.FOUND)
                     if stay:
@@ -127,7 +138,7 @@ def _project(folder: Path, url: str) -> Loaded:
     return settings(folder / "wirewatch.yaml")
 
 
-async def _run(loaded: Loaded, where: Addresses, process: Process, *, quiet: bool) -> tuple[Sent, Tally]:
+async def _run(loaded: Loaded, where: Addresses, process: Process, *, quiet: bool) -> tuple[Sent, Result]:
     kafka = loaded.settings.kafka
     topics = Topics(kafka.topic_prefix)
     await create_topics(where.kafka, topics, partitions=kafka.partitions, replication=kafka.replication)
@@ -137,7 +148,9 @@ async def _run(loaded: Loaded, where: Addresses, process: Process, *, quiet: boo
     sent = await send(where, topics, (("ticker.txt", reading) for reading in readings))
     if not quiet:
         out.print(f"{sent.headlines} headlines of a ticker went in; the alerts as they arrive at the desk's webhook:\n")
-    return sent, await _come_out(where, topics, kafka.group, sent, process)
+    tally = await _come_out(where, topics, kafka.group, sent, process)
+    decode = msgspec.json.Decoder(Dropped).decode
+    return sent, Result(tally, [decode(value) async for _, value in read_tail(where.kafka, [topics.dropped], _DAY_MS)])
 
 
 async def _working(where: Addresses, group: str, process: Process) -> None:
@@ -156,7 +169,7 @@ async def _come_out(where: Addresses, topics: Topics, group: str, sent: Sent, pr
     tally = Tally()
     while time.monotonic() < deadline and process.alive:
         with contextlib.suppress(KafkaError):
-            tally = await count(where.kafka, topics, group, reach_ms=86_400_000)
+            tally = await count(where.kafka, topics, group, reach_ms=_DAY_MS)
             if tally.read >= sent.headlines and tally.finished:
                 break
         await asyncio.sleep(0.2)
@@ -168,8 +181,8 @@ def _sound(sent: Sent, tally: Tally, desk: Desk) -> bool:
     return tally.finished and decided == sent.headlines and not tally.outcomes["dead"] and not desk.unverified
 
 
-def _summarise(sent: Sent, tally: Tally, desk: Desk, seconds: float, *, as_json: bool) -> None:
-    outcomes = tally.outcomes
+def _summarise(sent: Sent, result: Result, desk: Desk, seconds: float, *, as_json: bool) -> None:
+    tally = result.tally
     if as_json:
         print_json(
             {
@@ -180,33 +193,36 @@ def _summarise(sent: Sent, tally: Tally, desk: Desk, seconds: float, *, as_json:
                     "dropped": tally.dropped,
                     "invalid": tally.invalid,
                 },
-                "alerts": {"decided": tally.alerts, **outcomes},
+                "alerts": {"decided": tally.alerts, **tally.outcomes},
                 "webhooks": [msgspec.to_builtins(alert) for alert in desk.alerts],
                 "seconds": round(seconds, 1),
             }
         )
         return
-    for line in _lines(sent, tally, desk):
+    for line in _lines(sent, result, desk):
         out.print(line)
     out.print(f"\n[dim]{seconds:.1f} s in all. Next: [/dim]wirewatch init desk && cd desk && wirewatch up")
 
 
-def _lines(sent: Sent, tally: Tally, desk: Desk) -> Iterator[str]:
-    outcomes = tally.outcomes
-    mark = "[green]in = out[/green]" if _sound(sent, tally, desk) else "[red]in ≠ out[/red]"
-    yield f"\n{mark}"
+def _lines(sent: Sent, result: Result, desk: Desk) -> Iterator[str]:
+    tally, outcomes = result.tally, result.tally.outcomes
+    yield "\n[green]in = out[/green]" if _sound(sent, tally, desk) else "\n[red]in ≠ out[/red]"
     yield (
         f"  headlines  {sent.headlines} in = {tally.unique} unique + {tally.dropped} dropped as repeats "
         f"+ {tally.invalid} invalid"
     )
+    for dropped in result.dropped:
+        yield f"             [dim]repeat: {escape(dropped.headline.headline)}[/dim]"
     yield (
         f"  alerts     {tally.alerts} = {outcomes['delivered']} delivered + {outcomes['suppressed']} suppressed "
         f"+ {outcomes['dead']} dead + {tally.pending} waiting"
     )
     if desk.delays:
+        elsewhere = tally.alerts - len(desk.alerts)
+        yield f"  channels   {len(desk.alerts)} to the desk's webhook, {elsewhere} to the archive, a file"
         yield (
-            f"  webhooks   {len(desk.alerts)} received, {len(desk.alerts) - desk.unverified} with a good signature; "
-            f"from Kafka to the desk {_median(desk.delays)} ms in the median"
+            f"  webhooks   {len(desk.alerts) - desk.unverified} with a good signature; from Kafka to the desk "
+            f"{_median(desk.delays)} ms in the median, the worker's first headlines included"
         )
 
 

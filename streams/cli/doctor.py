@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
+from rich.markup import escape
 
 from alerts.channels import Channel
 from alerts.notify.interface import ChannelError
@@ -77,9 +78,9 @@ def doctor(
         print_json({"ok": sound, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            out.print(f"{_MARKS[finding.state]} {finding.what}: {finding.detail}")
+            out.print(f"{_MARKS[finding.state]} {escape(finding.what)}: {escape(finding.detail)}")
             if finding.hint:
-                out.print(f"        [dim]{finding.hint}[/dim]")
+                out.print(f"        [dim]{escape(finding.hint)}[/dim]")
     if not sound:
         raise typer.Exit(Exit.FOUND)
 

@@ -41,5 +41,10 @@ def configure(level: str, form: Format) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    hush(logging.DEBUG if level.upper() == "DEBUG" else logging.CRITICAL)
+
+
+def hush(level: int = logging.CRITICAL) -> None:
+    """Keep the libraries from telling of every retry; what matters of it, we tell ourselves."""
     for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.ERROR if level.upper() != "DEBUG" else logging.DEBUG)
+        logging.getLogger(name).setLevel(level)

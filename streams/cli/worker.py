@@ -37,12 +37,15 @@ def run(config: Path | None) -> None:
     # Imported here, because Faust takes its time and no other command needs it.
     from streams.cli.plan import make_plan  # noqa: PLC0415
     from streams.worker.app import Worker, run_until_signal  # noqa: PLC0415
+    from streams.worker.topics import create_topics  # noqa: PLC0415
 
     loaded = settings(config)
 
     async def main() -> None:
-        addresses = await reach(loaded)
-        await run_until_signal(Worker(make_plan(loaded, addresses, clock)))
+        plan = make_plan(loaded, await reach(loaded), clock)
+        kafka = loaded.settings.kafka
+        await create_topics(plan.kafka, plan.topics, partitions=kafka.partitions, replication=kafka.replication)
+        await run_until_signal(Worker(plan))
 
     gc.freeze()
     if sys.platform == "win32":

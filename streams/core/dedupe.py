@@ -15,7 +15,7 @@ import unicodedata
 from collections import deque
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -24,6 +24,10 @@ from streams.core.text import clean
 from streams.core.wire import read_wire
 
 Verdict = Literal["first", "update", "duplicate"]
+
+#: Entries that are remembered however old they are: those of an archive that is read into a stream of today, and those
+#: of records that are delivered again.
+KEEP = 20_000
 
 #: Signs that carry meaning beside letters and digits: money, per cent, degrees, a sign before a figure, a question.
 _NOISE = re.compile(r"(?![$€£¥₽₹%°?])[^\w]|_")
@@ -65,6 +69,13 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     def event_time(self) -> int:
         """When the headline came out, milliseconds; never after it was received, whatever its source says."""
         return min(self.published, self.received)
+
+
+class _Remembered(NamedTuple):
+    """An entry and its number among all that were remembered."""
+
+    number: int
+    entry: Entry
 
 
 class Deduper(Protocol):
@@ -141,14 +152,18 @@ def _nature(marks: frozenset[str]) -> str:
 class ExactDeduper:
     """Drops a headline that equals, after normalising, one that was published within ``window`` of it.
 
-    The window reaches both ways, because sources are late. Memory holds the entries of twice the window.
+    The window reaches both ways, because sources are late. Remembered are the entries of the last two windows of event
+    time, and the ``keep`` newest however old they are: so an archive that is read into a stream of today is
+    deduplicated in itself. Both are said by the entries alone, so that whoever has the same entries decides the same.
     """
 
-    def __init__(self, window: timedelta) -> None:
+    def __init__(self, window: timedelta, keep: int = KEEP) -> None:
         self._window = round(window.total_seconds() * 1000)
-        self._firsts: dict[str, list[Entry]] = {}
-        self._order: deque[Entry] = deque()
+        self._keep = keep
+        self._firsts: dict[str, list[_Remembered]] = {}
+        self._order: deque[_Remembered] = deque()
         self._watermark = 0
+        self._count = 0
         self._tentative: list[tuple[Entry, int]] = []
 
     def decide(self, candidate: Candidate) -> Entry:
@@ -171,38 +186,42 @@ class ExactDeduper:
         )
 
     def _find(self, key: str, published: int) -> Entry | None:
-        # Said by the watermark, not by what memory still holds, so that a worker that started late decides the same.
-        horizon = self._watermark - 2 * self._window
-        for entry in self._firsts.get(key, ()):
-            if abs(published - entry.published) <= self._window and entry.event_time >= horizon:
-                return entry
+        for remembered in self._firsts.get(key, ()):
+            if abs(published - remembered.entry.published) <= self._window and self._holds(remembered):
+                return remembered.entry
         return None
+
+    def _holds(self, remembered: _Remembered) -> bool:
+        """Whether an entry still counts: said by what was remembered since, not by what memory happens to hold."""
+        recent = self._count - remembered.number < self._keep
+        return recent or remembered.entry.event_time >= self._watermark - 2 * self._window
 
     def remember(self, entry: Entry) -> None:
         """Take up an entry that was decided here or elsewhere."""
         self._tentative.append((entry, self._watermark))
         self._watermark = max(self._watermark, entry.event_time)
+        self._count += 1
         if entry.verdict != "duplicate":
-            self._firsts.setdefault(entry.key, []).append(entry)
-            self._order.append(entry)
+            remembered = _Remembered(self._count, entry)
+            self._firsts.setdefault(entry.key, []).append(remembered)
+            self._order.append(remembered)
 
     def settle(self) -> None:
-        """All that was remembered stands; entries older than twice the window go."""
+        """All that was remembered stands; what does not count any more goes."""
         self._tentative.clear()
-        horizon = self._watermark - 2 * self._window
-        while self._order and self._order[0].event_time < horizon:
+        while self._order and not self._holds(self._order[0]):
             self._discard(self._order.popleft())
 
     def rollback(self) -> None:
         """Forget all that was remembered since the last ``settle``."""
         while self._tentative:
             entry, self._watermark = self._tentative.pop()
+            self._count -= 1
             if entry.verdict != "duplicate":
-                self._order.pop()
-                self._discard(entry)
+                self._discard(self._order.pop())
 
-    def _discard(self, entry: Entry) -> None:
-        same = self._firsts[entry.key]
-        same.remove(entry)
+    def _discard(self, remembered: _Remembered) -> None:
+        same = self._firsts[remembered.entry.key]
+        same.remove(remembered)
         if not same:
-            del self._firsts[entry.key]
+            del self._firsts[remembered.entry.key]

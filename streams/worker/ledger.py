@@ -27,14 +27,12 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
-from streams.core.dedupe import Candidate, Deduper, Entry
+from streams.core.dedupe import KEEP, Candidate, Deduper, Entry
 
 log = structlog.get_logger(__name__)
 
 #: Entries read or written in one call at most.
 PAGE = 2_000
-#: Entries kept however old they are, so that a record delivered again is recognised even if it speaks of long ago.
-KEEP_AT_LEAST = 20_000
 #: How long the others leave the next append to a worker that found the ledger changed, milliseconds.
 TURN_MS = 200
 
@@ -154,7 +152,7 @@ class Ledger:
                 return self._settle(entries, fresh, int(reply[1]))
             self._deduper.rollback()
             if reply[0] == b"lost":
-                log.warning("Redis restarted or lost the ledger: joining it anew")
+                log.info("Redis restarted or lost the ledger: joining it anew")
                 self._epoch = ""
                 continue
             self._take_up(reply[1])
@@ -174,7 +172,7 @@ class Ledger:
 
     async def _send(self, fresh: Sequence[Entry], turn_ms: int) -> list[Any]:
         arguments: list[str | bytes | int] = [
-            self._epoch, self._cursor, self._worker, turn_ms, self._keep_ms, KEEP_AT_LEAST, PAGE,
+            self._epoch, self._cursor, self._worker, turn_ms, self._keep_ms, KEEP, PAGE,
         ]  # fmt: skip
         for entry in fresh:
             arguments += (entry.event_time, _encode(entry))
@@ -200,7 +198,7 @@ class Ledger:
 
     def _expire(self) -> None:
         horizon = self._watermark - self._keep_ms
-        while len(self._positions) > KEEP_AT_LEAST and self._positions[0].event_time < horizon:
+        while len(self._positions) > KEEP and self._positions[0].event_time < horizon:
             self._by_position.pop(self._positions.popleft().position, None)
 
     def _take_up(self, items: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:

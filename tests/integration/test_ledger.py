@@ -163,7 +163,7 @@ async def test_a_worker_that_joins_after_redis_was_emptied_learns_from_kafka(
 async def test_what_the_window_has_passed_leaves_redis(
     ledger: Callable[[], Ledger], redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.worker.ledger.KEEP_AT_LEAST", 10)
+    monkeypatch.setattr("streams.worker.ledger.KEEP", 10)
     one = ledger()
     for day in range(60):
         await one.decide([candidate(0, day, f"Story {day}", timedelta(days=day))])

@@ -106,8 +106,21 @@ def test_a_headline_dated_into_the_future_does_not_empty_the_window() -> None:
     assert entries[2].duplicate_of == "id1"
 
 
+def test_an_archive_read_into_a_stream_of_today_is_deduplicated_in_itself() -> None:
+    entries = run(
+        ExactDeduper(WINDOW),
+        [
+            candidate(1, "Today's news", timedelta(days=300)),
+            candidate(2, "Ship held"),
+            candidate(3, "Port shut", timedelta(days=300)),
+            candidate(4, "Ship held", timedelta(hours=1)),
+        ],
+    )
+    assert [entry.verdict for entry in entries] == ["first", "first", "first", "duplicate"]
+
+
 def test_memory_is_bounded_by_the_window() -> None:
-    deduper = ExactDeduper(timedelta(hours=1))
+    deduper = ExactDeduper(timedelta(hours=1), keep=10)
     run(deduper, [candidate(n, f"Story {n}", timedelta(minutes=n)) for n in range(1000)])
     assert len(deduper._firsts) <= 121
 
@@ -125,7 +138,7 @@ def test_what_was_rolled_back_leaves_no_trace(rows: list[tuple[str, int]], data:
     """Deciding some headlines tentatively and taking that back changes no later decision."""
     candidates = stream(rows)
     cut = data.draw(st.integers(0, len(candidates)))
-    disturbed, plain = ExactDeduper(WINDOW), ExactDeduper(WINDOW)
+    disturbed, plain = ExactDeduper(WINDOW, keep=3), ExactDeduper(WINDOW, keep=3)
     run(disturbed, candidates[:cut])
     for one in candidates[cut:]:
         disturbed.remember(disturbed.decide(one))
@@ -139,7 +152,7 @@ def test_a_worker_that_starts_late_decides_the_same(rows: list[tuple[str, int]],
     """A deduper that only remembers what others decided goes on as if it had decided itself."""
     candidates = stream(rows)
     cut = data.draw(st.integers(0, len(candidates)))
-    old, new = ExactDeduper(WINDOW), ExactDeduper(WINDOW)
+    old, new = ExactDeduper(WINDOW, keep=3), ExactDeduper(WINDOW, keep=3)
     for entry in run(old, candidates[:cut]):
         new.remember(entry)
     new.settle()
