@@ -1,6 +1,6 @@
 # Every target sets up .venv by itself: all that is needed is Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test faults lint format bench lock clean
 
 # The first interpreter that really runs and is new enough; override with `make PYTHON=/path/to/python`.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -23,6 +23,9 @@ demo: .venv/ready ## Run the main job: a ticker in, alerts out, on embedded Kafk
 
 test: .venv/ready ## Run the tests on real Kafka and Redis
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: .venv/ready ## Break things at random for some minutes, and check that nothing is lost (ARGS="--minutes 5 --brokers 3")
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 lint: .venv/ready ## Check style, types and the directions of imports
 	@$(BIN)/ruff check .

@@ -194,6 +194,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(413)
             return
         body = self.rfile.read(length)
+        if len(body) < length:  # the sender has gone in the middle: this is no post
+            self.close_connection = True
+            return
         fields = {name.lower(): value for name, value in self.headers.items()}
         answer = self.server.receiver.take(self.path, fields, body)
         self.server.receiver.pause(None if answer.hang else answer.delay)

@@ -14,7 +14,7 @@ app = typer.Typer(
     help="Headlines in, the few alerts that matter out, once each.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
 )
 app.command("demo")(demo.demo)
 app.command("init")(init.init)

@@ -13,7 +13,7 @@ from alerts.rulefile import load_rules
 from streams.cli.common import ConfigOption, JsonOption, out, print_json, settings, told_plainly
 from streams.cli.plan import load_taxonomy
 
-app = typer.Typer(help="Check rule files.", no_args_is_help=True)
+app = typer.Typer(help="Check rule files.", no_args_is_help=True, rich_markup_mode="markdown")
 
 
 @app.command()

@@ -47,7 +47,9 @@ def run(config: Path | None) -> None:
         await create_topics(plan.kafka, plan.topics, partitions=kafka.partitions, replication=kafka.replication)
         await run_until_signal(Worker(plan))
 
+    # What is here by now stays, and what comes and goes with a chunk is too much to look through every 700 objects.
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     if sys.platform == "win32":
         asyncio.run(main())
     else:

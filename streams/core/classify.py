@@ -196,14 +196,18 @@ class _Reading:
 
     def proof(self, condition: Condition) -> list[_Hit] | None:
         """The hits by which ``condition`` holds, or None where it does not."""
-        if any(self.find(item) for item in condition.none):
-            return None
-        needed = [self.find(item) for item in condition.every]
+        needed: list[list[_Hit]] = []
+        for item in condition.every:
+            needed.append(self.find(item))
+            if not needed[-1]:
+                return None
         if condition.some:
             needed.append([hit for item in condition.some for hit in self.find(item)])
         if condition.near is not None:
             needed.append(self._close(condition.near))
-        return [hit for found in needed for hit in found] if all(needed) else None
+        if not all(needed) or any(self.find(item) for item in condition.none):
+            return None
+        return [hit for found in needed for hit in found]
 
     def evidence(self, condition: Condition, proof: Iterable[_Hit]) -> Iterator[Evidence]:
         """``proof`` in the words of the headline."""

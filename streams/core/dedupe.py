@@ -15,7 +15,7 @@ import unicodedata
 from collections import deque
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -42,7 +42,7 @@ _TYPOGRAPHY = (("\u2019", "'"), ("\u2018", '"'), ("\u201c", '"'), ("\u201d", '"'
 _SPACED = bytes(ord(c) if c.isascii() and (c.isalnum() or c in "$%?") else 32 for c in map(chr, range(256)))
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A headline to decide on. ``position`` is ``topic:partition:offset`` of its raw record."""
 
     id: str
@@ -51,7 +51,7 @@ class Candidate(msgspec.Struct, frozen=True):
     headline: Headline
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One decision, as the ledger keeps it. Times are milliseconds since 1970; ``seq`` orders all decisions."""
 
     seq: int
@@ -71,7 +71,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
         return min(self.published, self.received)
 
 
-class _Remembered(NamedTuple):
+class _Remembered(msgspec.Struct, frozen=True, gc=False):
     """An entry and its number among all that were remembered."""
 
     number: int

@@ -28,6 +28,7 @@ _LOUD_PREFIX = re.compile(
 )
 _PREFIX_END = re.compile("[-:|\u2013\u2014]")
 _BAR_TAIL = re.compile(r"\s+\|\s+[^|]{2,40}$")
+_DASH_BEFORE_SPACE = re.compile(r"[-\u2013\u2014]\s")
 _DASH_TAIL = re.compile(r"\s+[-\u2013\u2014]\s+([^-\u2013\u2014|]{2,40})$")
 _LETTERS = re.compile(r"[^a-z0-9]+")
 
@@ -80,7 +81,7 @@ def _without_tail(text: str, source: str) -> str:
         return text
     if "|" in text:
         text = _BAR_TAIL.sub("", text)
-    tail = _DASH_TAIL.search(text) if _PREFIX_END.search(text) else None
+    tail = _DASH_TAIL.search(text) if _DASH_BEFORE_SPACE.search(text) else None
     if tail and tail.start() > 0 and _names_outlet(tail.group(1), source):
         text = text[: tail.start()]
     return text

@@ -1,4 +1,4 @@
-"""The four agents, thin: each takes a chunk, has the pure core decide, publishes what came of it, and acknowledges.
+"""The four agents, thin: each takes what waits, has the pure core decide, publishes what came of it, and acknowledges.
 
 The order of these steps is the protocol that loses no headline (``docs/reference/delivery-guarantees.md``). An agent
 acknowledges a chunk only after the broker has confirmed every record that came of it. What can be tried again (Kafka,
@@ -9,7 +9,7 @@ record that cannot be read, or that the core stumbles over, goes to ``headlines.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 #: What passes when the other side is back.
 PASSING = (RedisError, KafkaError, PublishError, OSError, asyncio.TimeoutError)
+#: Records that are worked on together, at most twice as many.
+AT_ONCE = 500
 #: Waits between two tries, seconds: doubled from the first to the last.
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
 
@@ -49,17 +51,21 @@ KEPT = 64_000
 _encode = msgspec.json.Encoder().encode
 
 
+#: Records of Kafka, of one partition or several.
+Records = Sequence[ConsumerRecord[bytes, bytes]]
+
+
 class ReleasedError(Exception):
     """The partition was taken away, or the worker stops: let go of the chunk."""
 
 
 class Stage(Protocol):
-    """What one agent does with a chunk, apart from publishing and acknowledging."""
+    """What one agent does with records, apart from publishing and acknowledging."""
 
     name: str
 
-    async def work(self, chunk: Chunk) -> Sequence[Output]:
-        """The records that come of a chunk. May be called again for the same chunk, and then says the same."""
+    async def work(self, records: Records) -> Sequence[Output]:
+        """What comes of some records, in their order. May be called again for the same ones, and then says the same."""
 
 
 def received(record: ConsumerRecord[bytes, bytes]) -> datetime:
@@ -116,27 +122,27 @@ class Deduplicate:
         self._ledger = ledger
         self._refusals = Refusals(self.name, topics)
 
-    async def work(self, chunk: Chunk) -> Sequence[Output]:
+    async def work(self, records: Records) -> Sequence[Output]:
         """Read, claim in the ledger, and say what was decided."""
-        candidates, outputs = self._read(chunk.records)
-        entries = await self._ledger.decide(candidates)
-        for candidate, entry in zip(candidates, entries, strict=True):
+        read, outputs = self._read(records)
+        entries = await self._ledger.decide([candidate for candidate, _ in read])
+        for (candidate, partition), entry in zip(read, entries, strict=True):
             record = pipeline.decided(candidate, entry)
             topic = self._topics.dropped if isinstance(record, Dropped) else self._topics.unique
-            outputs.append(Output(topic, _encode(record), record.id.encode(), chunk.tp.partition))
+            outputs.append(Output(topic, _encode(record), record.id.encode(), partition))
         return outputs
 
-    def _read(self, records: Iterable[ConsumerRecord[bytes, bytes]]) -> tuple[list[Candidate], list[Output]]:
-        candidates: list[Candidate] = []
+    def _read(self, records: Records) -> tuple[list[tuple[Candidate, int]], list[Output]]:
+        candidates: list[tuple[Candidate, int]] = []
         refused: list[Output] = []
         for record in records:
             place = position(record)
-            name = next((v.decode("utf-8", "replace")[:200] for k, v in record.headers if k == "id" and v), place)
+            name = _name(record) or place
             value = record.value or b""
             try:
                 candidate = pipeline.read(value, id=name, position=place, received=received(record))
                 _check_size(value, candidate.headline)
-                candidates.append(candidate)
+                candidates.append((candidate, record.partition))
             except UnreadableError as error:
                 refused.append(self._refusals.refuse(record, str(error)))
             except Exception as error:  # noqa: BLE001 - one record must not hold up the others
@@ -161,9 +167,9 @@ class Classify:
         self._decode = msgspec.json.Decoder(Unique).decode
         self._refusals = Refusals(self.name, topics)
 
-    async def work(self, chunk: Chunk) -> Sequence[Output]:
+    async def work(self, records: Records) -> Sequence[Output]:
         """Give every headline its topics."""
-        return [self._one(record) for record in chunk.records]
+        return [self._one(record) for record in records]
 
     def _one(self, record: ConsumerRecord[bytes, bytes]) -> Output:
         try:
@@ -187,9 +193,9 @@ class Alerting:
         self._decode = msgspec.json.Decoder(Classified).decode
         self._refusals = Refusals(self.name, topics)
 
-    async def work(self, chunk: Chunk) -> Sequence[Output]:
+    async def work(self, records: Records) -> Sequence[Output]:
         """Match every headline with the rules."""
-        return [output for record in chunk.records for output in self._one(record)]
+        return [output for record in records for output in self._one(record)]
 
     def _one(self, record: ConsumerRecord[bytes, bytes]) -> Sequence[Output]:
         try:
@@ -216,11 +222,11 @@ class Deliver:
         self._decode = msgspec.json.Decoder(Alert).decode
         self._refusals = Refusals(self.name, topics)
 
-    async def work(self, chunk: Chunk) -> Sequence[Output]:
+    async def work(self, records: Records) -> Sequence[Output]:
         """Put the alerts into the outbox, and wake the channels."""
         alerts: list[Alert] = []
         refused: list[Output] = []
-        for record in chunk.records:
+        for record in records:
             try:
                 alerts.append(self._decode(record.value or b""))
             except msgspec.DecodeError as error:
@@ -251,29 +257,42 @@ class Runner:
         self._unconfirmed: asyncio.Queue[tuple[Any, Chunk]] = asyncio.Queue()
 
     async def run(self, stream: Any) -> None:
-        """Take the chunks one after the other, until the stream ends."""
-        async for event in stream.noack().events():
-            await self._take(event)
+        """Take the chunks as they come, those that wait together, until the stream ends.
 
-    async def _take(self, event: Any) -> None:
-        chunk: Chunk = event.value
+        A lone headline goes through at once. Under load a decision, a batch and a confirmation serve all that came in
+        the meantime, of whatever partition: the more headlines, the less work for each.
+        """
+        events = stream.noack().events()
+        async for event in events:
+            waiting, records = [event], len(event.value)
+            while records < AT_ONCE and not stream.channel.empty():
+                waiting.append(await anext(events))
+                records += len(waiting[-1].value)
+            await self._take(waiting)
+
+    async def _take(self, events: Sequence[Any]) -> None:
+        newest: Chunk = events[-1].value  # released last
+        records = [record for event in events for record in event.value.records]
         step = self._on_step
         try:
             step(self._stage.name, "consumed")
-            outputs = await keep_trying(self._stage.work, chunk, chunk=chunk, what=self._stage.name)
+            outputs = await keep_trying(self._stage.work, records, chunk=newest, what=self._stage.name)
             step(self._stage.name, "decided")
             if outputs:
-                await keep_trying(self._publish, outputs, chunk=chunk, what="publish")
+                await keep_trying(self._publish, outputs, chunk=newest, what="publish")
             step(self._stage.name, "published")
         except ReleasedError:
             consumer: ChunkConsumer = self._app.consumer
-            consumer.let_go(event.message)
+            for event in events:
+                consumer.let_go(event.message)
             return
         if self._confirm is None:
-            event.ack()
+            for event in events:
+                event.ack()
             step(self._stage.name, "acknowledged")
         else:
-            self._unconfirmed.put_nowait((event, chunk))
+            for event in events:
+                self._unconfirmed.put_nowait((event, event.value))
 
     async def _publish(self, outputs: Sequence[Output]) -> None:
         producer: BatchProducer = self._app.producer

@@ -39,6 +39,9 @@ from streams.worker.topics import Topics
 
 log = structlog.get_logger(__name__)
 
+#: How long Kafka may take to let a worker go, seconds; where it is away, its client waits a minute.
+STOPPING = 10.0
+
 #: Chunks that may wait for an agent before its partitions are no longer fetched.
 CHUNKS_AHEAD = 8
 
@@ -188,7 +191,12 @@ class Worker:
             keeping.cancel()
             if not dispatching.done():
                 await self._dispatcher.stop(grace=5.0)
-            await app.stop()
+            try:
+                async with asyncio.timeout(STOPPING):
+                    await app.stop()
+            except TimeoutError:
+                # Nothing is lost by it: what was not committed is delivered again.
+                log.warning("Kafka does not answer, leaving without a word to it")
             failed = [task.exception() for task in (dispatching, keeping) if task.done() and not task.cancelled()]
             for task in waiting:
                 task.cancel()

@@ -16,6 +16,7 @@ everything else to Faust:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
 
 log = structlog.get_logger(__name__)
+_faust = logging.getLogger("faust.chunks")  # what Faust says of our classes belongs with the rest of Faust
 
 #: The upstream methods that this module replaces, and so depends on line by line.
 REPLACED: tuple[tuple[type, str], ...] = (
@@ -44,6 +46,8 @@ REPLACED: tuple[tuple[type, str], ...] = (
     (BaseConsumer, "_filter_tps_with_pending_acks"),
     (BaseConsumer, "_drain_messages"),  # not replaced, but its reading of offsets is relied on
     (AIOKafkaConsumerThread, "_commit"),
+    (AIOKafkaConsumerThread, "close"),
+    (AIOKafkaConsumerThread, "seek_to_committed"),
     (AIOKafkaConsumerThread, "_create_worker_consumer"),
 )
 
@@ -101,6 +105,8 @@ class Progress:
 class ChunkThread(AIOKafkaConsumerThread):
     """The thread that talks to Kafka. A commit that fails is reported, not fatal."""
 
+    logger = _faust
+
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         # A fetch that waits for data holds up the partitions that it does not ask for, because aiokafka has one
@@ -115,6 +121,11 @@ class ChunkThread(AIOKafkaConsumerThread):
         if untouched:
             await self.seek_to_beginning(*untouched)
         return committed
+
+    def close(self) -> None:
+        """Nothing. Faust calls this where a rebalance meets a worker that stops, and would close the consumer from the
+        loop of another thread, after which it cannot be stopped any more. The thread closes it when it ends.
+        """
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
@@ -134,6 +145,8 @@ class ChunkThread(AIOKafkaConsumerThread):
 
 class ChunkConsumer(Consumer):
     """Faust's Kafka consumer, with chunks for events. Put it in place by ``app.transport.Consumer = ChunkConsumer``."""
+
+    logger = _faust
 
     #: Records in a chunk at most.
     chunk_size: ClassVar[int] = 500

@@ -18,6 +18,7 @@ of it, the ledger is rebuilt from what the worker has in memory and from the dec
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -26,6 +27,8 @@ from typing import Any
 import msgspec
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.lock import Lock
+from redis.exceptions import RedisError
 
 from streams.core.dedupe import KEEP, Candidate, Deduper, Entry
 
@@ -35,6 +38,8 @@ log = structlog.get_logger(__name__)
 PAGE = 2_000
 #: How long the others leave the next append to a worker that found the ledger changed, milliseconds.
 TURN_MS = 200
+#: How long the lock of who lays the ledger anew outlives its holder, seconds: so long nothing is decided.
+LOCKED = 5.0
 
 # KEYS: state, log. ARGV: epoch, cursor, worker, turn wanted (0 or ms), keep in ms, keep at least, page, then for each
 # entry its event time in ms and its bytes. Sequence numbers stay below 2^53, so that Lua's numbers are exact.
@@ -78,22 +83,27 @@ end
 return {'ok', string.format('%.0f', last)}
 """
 
-# KEYS: state, log. ARGV: sequence number, event time and bytes of each entry. Lays the ground of a new epoch page by
-# page; nothing is appended to it before `OPEN`.
+# KEYS: state, log, lock. ARGV: token of the lock, 1 for the first page, then the sequence number, event time and bytes of
+# each entry. Lays the ground of a new epoch page by page; nothing is appended to it before `OPEN`. Who lost the lock,
+# because it slept too long, changes nothing.
 LAY = """
-for i = 1, #ARGV, 3 do redis.call('XADD', KEYS[2], ARGV[i] .. '-0', 't', ARGV[i + 1], 'e', ARGV[i + 2]) end
+if redis.call('GET', KEYS[3]) ~= ARGV[1] then return redis.error_reply('LOST another worker lays the ledger') end
+if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end
+for i = 3, #ARGV, 3 do redis.call('XADD', KEYS[2], ARGV[i] .. '-0', 't', ARGV[i + 1], 'e', ARGV[i + 2]) end
 return #ARGV
 """
 
-# KEYS: state, log. ARGV: epoch, last sequence number laid, watermark. The first number of an epoch is the time in
-# microseconds, or the one after the last that is known, so that numbers never repeat, whatever Redis has forgotten.
+# KEYS: state, log, lock. ARGV: token of the lock, epoch, last sequence number laid, watermark. The first number of an
+# epoch is the time in microseconds, or the one after the last that is known, so that numbers never repeat, whatever
+# Redis has forgotten.
 OPEN = """
+if redis.call('GET', KEYS[3]) ~= ARGV[1] then return redis.error_reply('LOST another worker lays the ledger') end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local last = math.max(now, tonumber(ARGV[2]) + 1)
+local last = math.max(now, tonumber(ARGV[3]) + 1)
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'run', run, 'last', string.format('%.0f', last),
-  'watermark', ARGV[3], 'turn', '')
+redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'run', run, 'last', string.format('%.0f', last),
+  'watermark', ARGV[4], 'turn', '')
 return string.format('%.0f', last)
 """
 
@@ -147,7 +157,13 @@ class Ledger:
             if not fresh:
                 self._deduper.rollback()
                 return entries
-            reply = await self._send(fresh, turn_ms)
+            try:
+                reply = await self._send(fresh, turn_ms)
+            except BaseException:
+                # Remembered any longer, these decisions would make repeats of themselves out of the next try's. If they
+                # were appended all the same, the next try finds them by their positions.
+                self._deduper.rollback()
+                raise
             if reply[0] == b"ok":
                 return self._settle(entries, fresh, int(reply[1]))
             self._deduper.rollback()
@@ -230,25 +246,35 @@ class Ledger:
 
     async def _rebuild(self) -> None:
         """Start a new epoch from what this worker remembers and what Kafka has, unless another worker just did."""
-        async with self._redis.lock(self._lock, timeout=60, blocking_timeout=120) as lock:
+        async with self._redis.lock(self._lock, timeout=LOCKED, blocking_timeout=120) as lock:
             if await self._redis.hexists(self._keys[0], "epoch"):
                 return
-            known = {entry.seq: entry for entry in self._positions}
-            async for entry in self._history():
-                known[entry.seq] = entry
-            await lock.reacquire()
-            entries = [known[seq] for seq in sorted(known)]
-            await self._redis.delete(self._keys[1])
-            for start in range(0, len(entries), PAGE):
-                await self._lay_page(entries[start : start + PAGE])
-                await lock.reacquire()
-            last = entries[-1].seq if entries else 0
-            watermark = max((entry.event_time for entry in entries), default=0)
-            await self._open(keys=self._keys, args=[secrets.token_hex(6), last, watermark])
-            log.info("rebuilt the ledger", entries=len(entries))
+            holding = asyncio.create_task(_hold(lock))
+            try:
+                await self._lay_all(str(lock.local.token, "ascii"))
+            finally:
+                holding.cancel()
 
-    async def _lay_page(self, page: Sequence[Entry]) -> None:
-        arguments: list[str | int | bytes] = []
-        for entry in page:
-            arguments += (entry.seq, entry.event_time, _encode(entry))
-        await self._lay(keys=self._keys, args=arguments)
+    async def _lay_all(self, token: str) -> None:
+        known = {entry.seq: entry for entry in self._positions}
+        async for entry in self._history():
+            known[entry.seq] = entry
+        entries = [known[seq] for seq in sorted(known)]
+        keys = [*self._keys, self._lock]
+        for start in range(0, max(len(entries), 1), PAGE):
+            arguments: list[str | int | bytes] = [token, int(start == 0)]
+            for entry in entries[start : start + PAGE]:
+                arguments += (entry.seq, entry.event_time, _encode(entry))
+            await self._lay(keys=keys, args=arguments)
+        last = entries[-1].seq if entries else 0
+        watermark = max((entry.event_time for entry in entries), default=0)
+        await self._open(keys=keys, args=[token, secrets.token_hex(6), last, watermark])
+        log.info("rebuilt the ledger", entries=len(entries))
+
+
+async def _hold(lock: Lock) -> None:
+    """Keep a lock for as long as this worker lives, and awake."""
+    while True:
+        await asyncio.sleep(LOCKED / 3)
+        with contextlib.suppress(RedisError):  # if it is lost for good, the next page says so
+            await lock.reacquire()

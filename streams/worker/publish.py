@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -38,6 +39,8 @@ class PublishError(Exception):
 
 class BatchProducer(Producer):
     """Faust's Kafka producer, idempotent, with :meth:`publish` for whole batches."""
+
+    logger = logging.getLogger("faust.publish")
 
     _renewing: asyncio.Lock | None = None
 

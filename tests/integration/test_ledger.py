@@ -131,6 +131,29 @@ async def test_what_is_delivered_again_gets_the_decision_it_got(ledger: Callable
     assert again[3].verdict == "duplicate"
 
 
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_an_append_without_an_answer_makes_no_repeats_of_itself(
+    ledger: Callable[[], Ledger], arrived: bool
+) -> None:
+    one = ledger()
+    await one.decide([candidate(0, 0, "Port shut")])
+    append = one._append
+
+    async def unanswered(**call: object) -> None:
+        one._append = append
+        if arrived:
+            await append(**call)  # type: ignore[arg-type]
+        raise ConnectionError("Connection lost")
+
+    one._append = unanswered  # type: ignore[assignment]
+    chunk = [candidate(0, 1, "Ship held"), candidate(0, 2, "Ship held")]
+    with pytest.raises(ConnectionError):
+        await one.decide(chunk)
+    again = await one.decide(chunk)
+    assert [entry.verdict for entry in again] == ["first", "duplicate"]
+    assert again[1].duplicate_of == again[0].id
+
+
 async def test_when_redis_is_emptied_memory_and_kafka_fill_the_ledger_again(
     ledger: Callable[[], Ledger], redis: Redis, history: list[Entry]
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.dedupe import Candidate, Entry, ExactDeduper, fingerprint
+from streams.core.dedupe import Candidate, Entry, ExactDeduper, _said, fingerprint
 from streams.core.records import Headline
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -157,3 +157,10 @@ def test_a_worker_that_starts_late_decides_the_same(rows: list[tuple[str, int]],
         new.remember(entry)
     new.settle()
     assert run(new, candidates[cut:]) == run(old, candidates[cut:])
+
+
+@given(st.text(st.sampled_from("aZ9\u00e9 .,-'\"$%&_\u2019\u2018\u201c\u2013\u2014\u2026\u2212\t"), max_size=20))
+def test_the_quick_way_for_plain_text_says_what_the_thorough_one_says(text: str) -> None:
+    said = _said(text)
+    if any(character.isalnum() for character in text):
+        assert said == _said(f"{text} \u00ab"), "a sign that counts for nothing, but is not ASCII"

@@ -24,6 +24,8 @@ FINGERPRINTS = {
         "Consumer._commit_tps": "b83d551c32787010",
         "Consumer._filter_tps_with_pending_acks": "cccdca32d241b14c",
         "Consumer._drain_messages": "8f35dd7a11144daa",
+        "AIOKafkaConsumerThread.close": "8eadeb1981dbba93",
+        "AIOKafkaConsumerThread.seek_to_committed": "43907fc1163624bd",
         "AIOKafkaConsumerThread._commit": "78c931ecfa8dde44",
         "AIOKafkaConsumerThread._create_worker_consumer": "c179c0bdb9755c3a",
     },
