@@ -44,7 +44,15 @@ from streams.worker.topics import Topics, create_topics
 PATIENCE = 60.0
 _DAY_MS = 86_400_000
 
-_SETTINGS = "data_dir: data\nrules: [rules]\nchannels: channels.yaml\ntaxonomy: [taxonomy]\n"
+# Names of its own keep the demo apart from whatever else on this machine speaks to a Kafka at the usual port.
+_SETTINGS = """\
+data_dir: data
+rules: [rules]
+channels: channels.yaml
+taxonomy: [taxonomy]
+kafka: {{topic_prefix: {name}., group: {name}}}
+redis: {{prefix: {name}}}
+"""
 _CHANNELS = """\
 channels:
   desk: {{type: webhook, url: "{url}", secret: env:WIREWATCH_DEMO_SECRET, allow_private: true}}
@@ -132,7 +140,7 @@ def demo(
 
 def _project(folder: Path, url: str) -> Loaded:
     write_starter(folder)
-    (folder / "wirewatch.yaml").write_text(_SETTINGS, encoding="utf-8")
+    (folder / "wirewatch.yaml").write_text(_SETTINGS.format(name=f"demo-{secrets.token_hex(4)}"), encoding="utf-8")
     channels = _CHANNELS.format(url=url, path=folder / "alerts.jsonl")
     (folder / "channels.yaml").write_text(channels, encoding="utf-8")
     return settings(folder / "wirewatch.yaml")
