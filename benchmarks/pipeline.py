@@ -42,6 +42,8 @@ from alerts.receiver import Received, Receiver
 from benchmarks.report import Row, row
 from benchmarks.stream import headlines, name
 from connectors import embedded
+from connectors.embedded.process import Process, choose_port
+from streams.cli.up import worker_process
 from streams.core.records import Alert, Headline
 from streams.core.text import tokenize
 from streams.worker.history import admin_client, partitions_of, reader
@@ -106,11 +108,16 @@ def run() -> list[Row]:
     """Throughput, latency and memory."""
     with (
         tempfile.TemporaryDirectory(prefix="wirewatch-bench-") as folder,
-        embedded.start(Path(folder)) as services,
+        embedded.start(Path(folder), kafka_port=_free_port(), redis_port=_free_port()) as services,
         Receiver(secret=_SECRET) as receiver,
     ):
         bed = Bed(services, receiver, Path(folder))
         return [*throughput(bed), *latency(bed), *memory(bed)]
+
+
+def _free_port() -> int:
+    """Not the usual port, where others look for their own Kafka."""
+    return choose_port(None, [], service="the benchmark")
 
 
 # Throughput
@@ -306,7 +313,7 @@ async def worker_sizes(bed: Bed) -> dict[int, float]:
         async with watching(bed, project) as watch:
             for count in MEMORY_AT:
                 await watch.until(lambda count=count: watch.decided() >= count, processes)  # type: ignore[misc]
-                sizes[count] = resident(processes[0].pid)
+                sizes[count] = resident(project)
         await feeding
     return sizes
 
@@ -325,10 +332,10 @@ def endless(stream: Sequence[Headline], count: int) -> Iterator[Headline]:
         )
 
 
-def resident(process_id: int) -> float:
-    """The resident set of a process, megabytes, as ``ps`` says."""
-    told = subprocess.run(["ps", "-o", "rss=", "-p", str(process_id)], check=True, capture_output=True, text=True)
-    return int(told.stdout) / 1024
+def resident(project: Project) -> float:
+    """The resident set of a project's worker, megabytes, as ``ps`` says: the largest process with its settings file."""
+    told = subprocess.run(["ps", "-A", "-o", "rss=,args="], check=True, capture_output=True, text=True).stdout
+    return max(int(line.split()[0]) for line in told.splitlines() if str(project.file) in line) / 1024
 
 
 # The worker and what it works on
@@ -391,21 +398,16 @@ async def fill(bed: Bed, project: Project, stream: Iterable[Headline]) -> None:
 
 
 @contextmanager
-def running(project: Project, workers: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Workers at work on a project, each in a process of its own."""
-    command = [sys.executable, "-m", "streams.cli", "worker", "--log-level", "warning", "--config", str(project.file)]
-    processes: list[subprocess.Popen[bytes]] = []
-    with (project.file.parent / "worker.log").open("wb") as log:
-        try:
-            for _ in range(workers):
-                environment = {**os.environ, "BENCH_SECRET": _SECRET}
-                processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-            yield processes
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait(30)
+def running(project: Project, workers: int) -> Iterator[list[Process]]:
+    """Workers at work on a project, each in a process of its own, which ends with us however we end."""
+    environ = {"BENCH_SECRET": _SECRET}
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                worker_process(project.file, environ=environ, log=project.file.with_name(f"worker-{number}.log"))
+            )
+            for number in range(workers)
+        ]
 
 
 @asynccontextmanager
@@ -430,14 +432,14 @@ class Watch:
         self._ends: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
 
-    async def until(self, reached: Callable[[], bool], processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    async def until(self, reached: Callable[[], bool], processes: Sequence[Process]) -> None:
         """Look four times a second, until what is looked for has come.
 
         Raises:
             RuntimeError: a worker ended, or patience did.
         """
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and all(process.poll() is None for process in processes):
+        while time.monotonic() < deadline and all(process.alive for process in processes):
             with contextlib.suppress(KafkaError):  # the group may not be there yet
                 self._ends = await self._consumer.end_offsets(self._partitions)
                 found = await self._admin.list_consumer_group_offsets(self._project.group)
@@ -445,8 +447,8 @@ class Watch:
                 if reached():
                     return
             await asyncio.sleep(0.25)
-        log = (self._project.file.parent / "worker.log").read_text("utf-8", "replace")
-        raise RuntimeError(f"the pipeline did not come to its end; the workers' last words:\n{log[-2000:]}")
+        words = "\n".join(process.log_tail() for process in processes)
+        raise RuntimeError(f"the pipeline did not come to its end; the workers' last words:\n{words}")
 
     def decided(self) -> int:
         """How many raw headlines were decided on, or refused."""

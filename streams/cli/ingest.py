@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import typer
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from connectors.compressed import DAMAGED, plain
@@ -27,6 +28,7 @@ from streams.cli.common import (
     ConfigOption,
     Exit,
     JsonOption,
+    UnreachableError,
     clock,
     err,
     out,
@@ -42,6 +44,8 @@ from streams.settings import Loaded
 from streams.worker.topics import Topics, create_topics
 
 T = TypeVar("T")
+#: As much is kept of what cannot be read, bytes; so the record of it stays below Kafka's limit.
+KEPT = 64_000
 _STDIN = Path("-")
 #: Headlines that may be on their way to the broker, unconfirmed.
 _IN_FLIGHT = 2_000
@@ -179,10 +183,15 @@ async def send(where: Addresses, topics: Topics, readings: Iterator[tuple[str, R
                 else:
                     sent.unreadable.append((name, reading.line, reading.reason))
                 if len(on_their_way) >= _IN_FLIGHT:
-                    _, on_their_way = await asyncio.wait(on_their_way, return_when=asyncio.FIRST_COMPLETED)
+                    done, on_their_way = await asyncio.wait(on_their_way, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.gather(*done)  # raises what the broker refused
                 tell(sent.headlines)
-    finally:
         await asyncio.gather(*on_their_way)
+    except KafkaError as error:
+        message = f"Kafka did not take every headline: {error!r}"
+        raise UnreachableError(message, "what was taken is deduplicated: ingest the same input again") from None
+    finally:
+        await asyncio.gather(*on_their_way, return_exceptions=True)
         await producer.stop()
     return sent
 
@@ -226,7 +235,7 @@ async def _publish(producer: AIOKafkaProducer, topics: Topics, name: str, readin
         received=clock(),
         stage="ingest",
         reason=reading.reason,
-        original=reading.original,
+        original=reading.original[:KEPT],
     )
     refusing: asyncio.Future[Any] = await producer.send(topics.invalid, msgspec.json.encode(invalid))
     return refusing

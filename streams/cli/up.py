@@ -69,7 +69,7 @@ def worker_process(
     config: Path | None, *, environ: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Iterator[Process]:
     """A worker in a process of its own, which ends with us; asked to stop, and waited for, at the end."""
-    command = [sys.executable, "-m", "streams.cli", "worker", "--log-level", "warning"]
+    command = [sys.executable, "-P", "-m", "streams.cli", "worker", "--log-level", "warning"]
     if config is not None:
         command += ["--config", str(config)]
     process = Process(command, log=log, directory=Path.cwd(), environment={**os.environ, **(environ or {})})

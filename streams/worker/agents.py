@@ -175,7 +175,7 @@ class Classify:
         try:
             unique = self._decode(record.value or b"")
             result = pipeline.classified(unique, self._classifier.classify(unique.headline.headline))
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
             return self._refusals.refuse(record, f"not a record of headlines.unique: {error}")
         except Exception as error:  # noqa: BLE001 - one record must not hold up the others
             return self._refusals.stumbled(record, error)
@@ -201,7 +201,7 @@ class Alerting:
         try:
             headline = self._decode(record.value or b"")
             found = alerts_for(headline, self._matcher.match(headline))
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
             return [self._refusals.refuse(record, f"not a record of headlines.classified: {error}")]
         except Exception as error:  # noqa: BLE001 - one record must not hold up the others
             return [self._refusals.stumbled(record, error)]
@@ -229,7 +229,7 @@ class Deliver:
         for record in records:
             try:
                 alerts.append(self._decode(record.value or b""))
-            except msgspec.DecodeError as error:
+            except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
                 refused.append(self._refusals.refuse(record, f"not a record of alerts: {error}"))
         if alerts:
             await self._outbox.schedule(alerts, self._clock())

@@ -125,7 +125,7 @@ async def read_decisions(
     async for topic, value in read_tail(client, [unique, dropped], reach_ms):
         try:
             yield _entry(_unique.decode(value) if topic == unique else _dropped.decode(value))
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):  # msgspec's errors, and those of bad UTF-8, are ValueErrors
             continue  # somebody else's record; it cannot be a decision of ours
 
 

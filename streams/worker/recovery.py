@@ -81,6 +81,6 @@ class Keeper:
                         alerts[alert.alert_id] = alert
                 elif (delivery := _delivery.decode(value)).outcome != "retry":
                     ended.add(delivery.alert_id)
-            except msgspec.DecodeError:
+            except (ValueError, RecursionError):  # msgspec's errors, and those of bad UTF-8, are ValueErrors
                 continue  # not ours; the deliver agent puts it to headlines.invalid
         return [alert for alert_id, alert in alerts.items() if alert_id not in ended], ended
