@@ -15,12 +15,19 @@ from typing import Any
 
 from alerts.notify.interface import ChannelError, ChannelSettings, Notifier
 from alerts.notify.registry import KINDS
-from alerts.secret import cover
+from alerts.routefile import NOTHING_KNOWN, Known
+from alerts.secret import cover, named
+from alerts.subscriptions import Written, read_below
+from alerts.userfile import read_text
 from streams.core.document import Document, Problem, RefusedError, check, did_you_mean, parse
 
 #: Names also stand in rule files and in Redis keys.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
+#: Where a channel says what it asks for; the rest of its settings are its kind's.
+SUBSCRIBE = "subscribe"
+
+_NO_FILE = "`wirewatch init` writes one, or say in the settings where it is: `channels: …`"
 _EXAMPLE = "write `channels:` and below it, indented, `console: {type: stdout}`"
 
 
@@ -31,6 +38,7 @@ class Channel:
     name: str
     settings: ChannelSettings
     place: Problem
+    subscriptions: tuple[Written, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -38,16 +46,29 @@ class Channel:
         return self.settings.type
 
     def open(self, environ: Mapping[str, str]) -> Notifier:
-        """A notifier for this channel.
+        """A notifier for this channel. Relative paths start from the folder of the file that names it.
 
         Raises:
             RefusedError: a secret is missing, or is not what it should be.
         """
         try:
-            return self.settings.open(environ)
+            return self.settings.open(environ, Path(self.place.file).parent)
         except ChannelError as error:
             message = f"channel `{self.name}`: {error.message}"
             raise RefusedError([dataclasses.replace(self.place, message=message, hint=error.hint)]) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a file of channels says, as far as it can be read.
+
+    ``channels`` are those in order, by name; ``names`` all that are listed, or None where that cannot be told, so that
+    rules can be checked along with a file that is wrong; ``problems`` all that is wrong with it.
+    """
+
+    channels: Mapping[str, Channel]
+    names: frozenset[str] | None
+    problems: tuple[Problem, ...]
 
 
 def load_channels(path: Path) -> dict[str, Channel]:
@@ -56,13 +77,7 @@ def load_channels(path: Path) -> dict[str, Channel]:
     Raises:
         RefusedError: the file cannot be read, or is wrong; with every problem in it.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RefusedError([Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError:
-        raise RefusedError([Problem(str(path), 0, 0, "is not UTF-8 text", "save it as UTF-8")]) from None
-    return read_channels(text, str(path))
+    return _accepted(list_channels(path))
 
 
 def read_channels(text: str, file: str) -> dict[str, Channel]:
@@ -71,30 +86,55 @@ def read_channels(text: str, file: str) -> dict[str, Channel]:
     Raises:
         RefusedError: with every problem in it.
     """
+    return _accepted(_list(text, file))
+
+
+def list_channels(path: Path, known: Known = NOTHING_KNOWN) -> Listing:
+    """What a file of channels says, its problems included; their subscriptions speak of what is ``known``."""
+    try:
+        return _list(read_text(path, _NO_FILE), str(path), known)
+    except RefusedError as error:
+        return Listing({}, None, error.problems)
+
+
+def _accepted(listing: Listing) -> dict[str, Channel]:
+    if listing.problems:
+        raise RefusedError(listing.problems)
+    return dict(listing.channels)
+
+
+def _list(text: str, file: str, known: Known = NOTHING_KNOWN) -> Listing:
     document = parse(text, file)
     root = document.data
-    if not isinstance(root, dict) or not isinstance(root.get("channels"), dict) or not root["channels"]:
-        raise RefusedError([document.problem(("channels",), "there are no channels here", _EXAMPLE)])
-    problems = [
-        document.problem((str(key),), f"unknown key `{key}`", did_you_mean(str(key), ["channels"]), key=True)
-        for key in root
+    if root is not None and not isinstance(root, dict):
+        raise RefusedError([document.problem((), "there are no channels here", _EXAMPLE)])
+    problems = list(document.problems)
+    problems += [
+        document.problem((str(key),), f"unknown key {named(str(key))}", did_you_mean(str(key), ["channels"]), key=True)
+        for key in root or ()
         if key != "channels"
     ]
+    listed = (root or {}).get("channels")
+    if not isinstance(listed, dict) or not listed:
+        problems.append(document.problem(("channels",), "there are no channels here", _EXAMPLE))
+        return Listing({}, None, tuple(problems))
     channels: dict[str, Channel] = {}
-    for name in root["channels"]:
+    for name in listed:
         channel, found = _read_channel(document, name)
         problems += found
+        subscriptions, found = _subscriptions(document, text, name, known)
+        problems += found
         if channel:
-            channels[channel.name] = channel
-    if problems:
-        raise RefusedError(problems)
-    return channels
+            channels[channel.name] = dataclasses.replace(channel, subscriptions=tuple(subscriptions))
+    return Listing(channels, frozenset(map(str, listed)), tuple(problems))
 
 
 def _read_channel(document: Document, name: Any) -> tuple[Channel | None, list[Problem]]:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         hint = "use up to 64 letters, digits, `_`, `-` and `.`; put a figure or yes/no in quotes"
-        return None, [document.problem(("channels", str(name)), f"`{name}` cannot name a channel", hint, key=True)]
+        return None, [
+            document.problem(("channels", str(name)), f"{named(str(name))} cannot name a channel", hint, key=True)
+        ]
     path = ("channels", name)
     given = document.data["channels"][name]
     if not isinstance(given, dict):
@@ -105,13 +145,20 @@ def _read_channel(document: Document, name: Any) -> tuple[Channel | None, list[P
     model = KINDS.get(str(given["type"]))
     if model is None:
         kind = str(given["type"])
-        return None, [document.problem((*path, "type"), f"unknown type `{kind}`", did_you_mean(kind, KINDS))]
+        return None, [document.problem((*path, "type"), f"unknown type {named(kind)}", did_you_mean(kind, KINDS))]
     covered = {key: cover(value) if key in model.sensitive else value for key, value in given.items()}
     data = {"channels": document.data["channels"] | {name: covered}}
     settings, problems = check(dataclasses.replace(document, data=data), model, path)
     if settings is None:
         return None, problems
     return Channel(name, settings, document.problem(path, "", key=True)), []
+
+
+def _subscriptions(document: Document, text: str, name: Any, known: Known) -> tuple[list[Written], list[Problem]]:
+    given = document.data["channels"][name]
+    if not isinstance(given, dict) or SUBSCRIBE not in given:
+        return [], []
+    return read_below(document, text, ("channels", name, SUBSCRIBE), str(name), known)
 
 
 def open_channels(channels: Iterable[Channel], environ: Mapping[str, str]) -> dict[str, Notifier]:

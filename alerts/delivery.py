@@ -22,7 +22,8 @@ import structlog
 
 from alerts.notify.interface import Attempt, Dead, Notifier, Result, Retry, Sent
 from alerts.outbox import Leased, Outbox, OutboxError, Outcome
-from streams.core.records import Delivery
+from alerts.outbox.interface import TERMINAL_TTL
+from streams.core.records import Alert, Delivery
 from streams.core.records import Outcome as Ending
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -44,10 +45,12 @@ _RECORD_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
-    """When an alert that was not taken is sent again.
+    """When an alert that was not taken is sent again, and until when.
 
     ``waits`` come between the attempts, each longer by up to the ``jitter``, a share of it. The default is
-    the schedule of Standard Webhooks: ten attempts in three days.
+    the schedule of Standard Webhooks: ten attempts in three days. An alert whose headline was received longer ago than
+    ``max_age`` is not sent any more, whatever has held it up. That must not be longer than it is remembered that an
+    alert came to its end (:data:`~alerts.outbox.interface.TERMINAL_TTL`), or an old one could be sent again.
     """
 
     waits: tuple[timedelta, ...] = (
@@ -63,6 +66,11 @@ class RetrySchedule:
     )
     jitter: float = 0.1
     longest_throttle: timedelta = timedelta(minutes=5)
+    max_age: timedelta = timedelta(days=4)
+
+    def __post_init__(self) -> None:
+        if self.max_age > TERMINAL_TTL:
+            raise ValueError(f"alerts are remembered for {TERMINAL_TTL.days} days, and cannot be sent any later")
 
     @property
     def horizon(self) -> timedelta:
@@ -74,8 +82,17 @@ class RetrySchedule:
 
         A receiver that is throttling (429) says nothing against the alert, so that counts as no failure: the
         alert waits as long as was asked for, or 1, 2, 4 ... seconds, and is given up only after the whole
-        horizon. After any other failure it waits as the schedule says, and at least as long as was asked for.
+        horizon. After any other failure it waits as the schedule says, and at least as long as was asked for. None
+        is tried again that would be too old by then.
         """
+        due = self._due(leased, retry, now, chance)
+        return None if due is None or self.too_old(leased.alert, due) else due
+
+    def too_old(self, alert: Alert, now: datetime) -> bool:
+        """Whether it is too late to send an alert."""
+        return now - alert.headline.received > self.max_age
+
+    def _due(self, leased: Leased, retry: Retry, now: datetime, chance: float) -> datetime | None:
         asked = timedelta(seconds=retry.after or 0)
         if retry.throttled:
             throttled_before = leased.attempt - 1 - leased.failures
@@ -258,12 +275,20 @@ class _Pool:
             await _sleep(setting.outage.begins(error))
             return []
         setting.outage.ends()
+        _heed_cancellation()  # a group that is being cancelled takes no more tasks
         return jobs
 
     async def _deliver(self, leased: Leased) -> None:
         step = self._setting.on_step
         step("outbox", "leased")
         attempt = Attempt(leased.attempt, self._setting.clock())
+        if self._setting.retries.too_old(leased.alert, attempt.at):
+            received = leased.alert.headline.received
+            too_old = _Suppressed(
+                f"too old: its headline was received {received:%Y-%m-%d %H:%M} UTC (delivery.max_age)"
+            )
+            await self._end(leased, _delivery(leased, too_old, attempt.number - 1, attempt.at))
+            return
         result = await self._send(leased, attempt)
         step("outbox", "posted")
         now = self._setting.clock()
@@ -274,10 +299,15 @@ class _Pool:
                 result = Dead(f"given up after {attempt.number} attempts: {result.reason}", result.status_code)
             elif result.after is not None:
                 self._paused_until = now + timedelta(seconds=result.after)
-        delivery = _delivery(leased, result, attempt.number, now)
         excused = isinstance(result, Retry) and result.throttled
+        await self._end(leased, _delivery(leased, result, attempt.number, now), due, excused=excused)
+
+    async def _end(
+        self, leased: Leased, delivery: Delivery, due: datetime | None = None, *, excused: bool = False
+    ) -> None:
+        """End the lease by what came of it, and have that recorded and logged."""
         held = await self._finish(leased, delivery, due, excused=excused)
-        step("outbox", "finished")
+        self._setting.on_step("outbox", "finished")
         if not held:
             log.warning("lease had ended", channel=self._channel, alert_id=delivery.alert_id)
         if held or delivery.outcome == "delivered":
@@ -322,8 +352,21 @@ class _Pool:
                 return held
 
 
-def _delivery(leased: Leased, result: Result, attempt: int, now: datetime) -> Delivery:
-    endings: dict[type[Any], Ending] = {Sent: "delivered", Retry: "retry", Dead: "dead"}
+@dataclass(frozen=True, slots=True)
+class _Suppressed:
+    """The alert is not to be sent."""
+
+    reason: str
+    status_code: None = None
+
+
+def _delivery(leased: Leased, result: Result | _Suppressed, attempt: int, now: datetime) -> Delivery:
+    endings: dict[type[Any], Ending] = {
+        Sent: "delivered",
+        Retry: "retry",
+        Dead: "dead",
+        _Suppressed: "suppressed",
+    }
     return Delivery(
         alert_id=leased.alert.alert_id,
         channel=leased.alert.channel,
@@ -337,7 +380,7 @@ def _delivery(leased: Leased, result: Result, attempt: int, now: datetime) -> De
 
 
 def _tell(delivery: Delivery) -> None:
-    tell = {"delivered": log.debug, "retry": log.info, "dead": log.error}[delivery.outcome]
+    tell = {"delivered": log.debug, "retry": log.info, "suppressed": log.warning, "dead": log.error}[delivery.outcome]
     tell(
         delivery.outcome,
         channel=delivery.channel,

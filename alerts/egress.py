@@ -1,7 +1,7 @@
 """The way out: every HTTP request that delivers an alert passes here.
 
-A channel's URL is given by a user, so what it may reach is limited: public addresses only, unless the channel
-says ``allow_private: true``; no redirects; no proxies from the environment; a bounded answer in a bounded
+A channel's URL is given by a user, so what it may reach is limited: public addresses only, and private ones that the
+channel allows (``allow_private``); no redirects; no proxies from the environment; a bounded answer in a bounded
 time. The URL may be a secret (Slack's is), so no log line and no error holds more of it than the host.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from typing import Any
 import httpcore
 import httpx
 
+from alerts.network import AsyncioBackend
 from streams.core.records import utc
 
 #: The most of an answer that is read, in bytes.
@@ -34,10 +34,30 @@ LONGEST_PAUSE = 3600.0
 #: Most servers keep an idle connection for a minute or more, and httpx notices when one was closed earlier.
 _KEEP_ALIVE = 60.0
 
+#: What every request says beside its own headers.
+_HEADERS: dict[str, str] = {"user-agent": "wirewatch", "accept": "*/*", "accept-encoding": "identity"}
+
 #: Gives the addresses of a host and port.
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
-_TRANSLATED_IPV4 = ipaddress.ip_network("64:ff9b::/96")  # NAT64, RFC 6052
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: Which private addresses may be reached: all, none, or those of some networks.
+Allowed = bool | tuple[Network, ...]
+
+_TRANSLATED_IPV4 = ipaddress.IPv6Network("64:ff9b::/96")  # NAT64, RFC 6052
+#: All that IANA gives out for the public internet. Outside of it are the forms that carry an IPv4 address to somewhere on
+#: this side of a translator (``::127.0.0.1``, ``::ffff:0:127.0.0.1``, ``64:ff9b:1::/48``), site-local addresses, and what is
+#: reserved, which :mod:`ipaddress` takes for public.
+_GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+#: What :mod:`ipaddress` takes for public, at least in some versions: what the IETF keeps (RFC 6890), relays of 6to4 (RFC
+#: 7526), Teredo, whose addresses carry an IPv4 address (RFC 4380), and documentation (RFC 9637).
+_NOT_PUBLIC: tuple[Network, ...] = (
+    ipaddress.IPv4Network("192.0.0.0/24"),
+    ipaddress.IPv4Network("192.88.99.0/24"),
+    ipaddress.IPv6Network("2001::/32"),
+    ipaddress.IPv6Network("3fff::/20"),
+)
 
 
 class UnreachableError(Exception):
@@ -45,7 +65,7 @@ class UnreachableError(Exception):
 
 
 class RefusedAddressError(Exception):
-    """A host has no address outside private and reserved networks."""
+    """A host has an address in a private or reserved network that is not allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +82,7 @@ class Answer:
         return 200 <= self.status < 300
 
 
-def check_url(text: str, *, allow_private: bool) -> httpx.URL:
+def check_url(text: str, *, allow_private: Allowed) -> httpx.URL:
     """A URL to post to.
 
     Raises:
@@ -75,46 +95,83 @@ def check_url(text: str, *, allow_private: bool) -> httpx.URL:
         raise ValueError("this is no URL") from None
     if url.scheme not in {"http", "https"} or not url.host:
         raise ValueError("the URL begins with https:// or http:// and a host")
-    if not allow_private and _visibly_private(url.host):
+    if allow_private is not True and _visibly_private(url.host, allow_private):
         raise ValueError(f"{url.host} is a private address: say `allow_private: true` if it is meant")
     return url
 
 
-def _visibly_private(host: str) -> bool:
+def _visibly_private(host: str, allowed: Allowed) -> bool:
+    """Whether a host is a private address, however it is written, or a name of this machine."""
+    name = host.rstrip(".")
     try:
-        return not is_public(host)
+        return not may_reach(_written_out(name), allowed)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def _written_out(host: str) -> str:
+    """An address as usual where it is one of the forms of ``inet_aton``: ``2130706433``, ``0x7f.1``, ``0177.0.0.1``."""
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return host
+
+
+def may_reach(address: str, allowed: Allowed) -> bool:
+    """Whether an IP address is public, or one of the private ones that are allowed.
+
+    Raises:
+        ValueError: this is no IP address.
+    """
+    if allowed is True or is_public(address):
+        return True
+    ip = _carried(_parsed(address))
+    return any(ip in network for network in allowed or ())
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet, by the registries that :mod:`ipaddress` follows.
+    """Whether an IP address belongs to the public internet, by the registries that :mod:`ipaddress` follows and beyond.
 
     An IPv6 address that carries an IPv4 address (mapped, 6to4, NAT64) is as public as that one.
 
     Raises:
         ValueError: this is no IP address.
     """
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in _TRANSLATED_IPV4:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            ip = inner
-    return ip.is_global and not ip.is_multicast
+    ip = _carried(_parsed(address))
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in _GIVEN_OUT:
+        return False
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_PUBLIC)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(address.partition("%")[0])  # without a zone
+
+
+def _carried(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 address carries, to which a packet is passed on; or the address itself."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in _TRANSLATED_IPV4:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
 
 
 class PublicOnly(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses only.
+    """Connects to public addresses only, and to those of the networks that are ``allowed``.
 
-    The name is resolved once and the connection made to the address that was checked, so that a name which
-    changes between check and use (DNS rebinding) gains nothing. Above this, TLS and the Host header still see
-    the name.
+    A name of which one address is neither is refused as a whole. The name is resolved once and the connection made to the
+    address that was checked, so that a name which changes between check and use (DNS rebinding) gains nothing. Above this,
+    TLS and the Host header still see the name.
     """
 
-    def __init__(self, network: httpcore.AsyncNetworkBackend | None = None, resolve: Resolve | None = None) -> None:
-        self._network = network or httpcore.AnyIOBackend()
+    def __init__(
+        self,
+        network: httpcore.AsyncNetworkBackend | None = None,
+        resolve: Resolve | None = None,
+        allowed: Allowed = False,
+    ) -> None:
+        self._allowed = allowed
+        self._network = network or AsyncioBackend()
         self._resolve = resolve or _addresses
 
     async def connect_tcp(
@@ -126,13 +183,11 @@ class PublicOnly(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         addresses = await self._resolve(host, port)
-        public = [address for address in addresses if is_public(address)]
-        if addresses and not public:
-            raise RefusedAddressError(
-                f"{host} has a private address, and the channel does not say `allow_private: true`"
-            )
+        if not all(may_reach(address, self._allowed) for address in addresses):
+            way = "does not say `allow_private: true`" if not self._allowed else "does not allow it by `allow_private`"
+            raise RefusedAddressError(f"{host} has a private address, and the channel {way}")
         failure: Exception | None = None
-        for address in public:
+        for address in addresses:
             try:
                 return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -151,53 +206,54 @@ async def _addresses(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
-class _PublicTransport(httpx.AsyncHTTPTransport):
-    """httpx's transport over :class:`PublicOnly`; it takes no backend, so its connection pool is replaced."""
+class _Transport(httpx.AsyncHTTPTransport):
+    """httpx's transport over a backend of ours; it takes none, so its connection pool is replaced."""
 
-    def __init__(self, limits: httpx.Limits) -> None:
-        context = httpx.create_ssl_context(trust_env=False)
+    def __init__(self, backend: httpcore.AsyncNetworkBackend, connections: int, context: ssl.SSLContext | None) -> None:
+        context = context or httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=PublicOnly(),
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=_KEEP_ALIVE,
+            network_backend=backend,
         )
 
 
-def open_client(*, allow_private: bool, connections: int) -> httpx.AsyncClient:
-    """A client for one channel, which keeps up to ``connections`` connections open."""
-    limits = httpx.Limits(
-        max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_KEEP_ALIVE
-    )
-    return httpx.AsyncClient(
-        transport=httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
-        if allow_private
-        else _PublicTransport(limits),
-        trust_env=False,
-        follow_redirects=False,
-        headers={"user-agent": "wirewatch", "accept": "*/*", "accept-encoding": "identity"},
-    )
+def open_transport(
+    *, allow_private: Allowed, connections: int, tls: ssl.SSLContext | None = None
+) -> httpx.AsyncBaseTransport:
+    """The way out for one channel, which keeps up to ``connections`` connections open.
+
+    Without ``tls`` the authorities that browsers trust are trusted.
+
+    It is httpx without its client, which follows redirects, keeps cookies and reads the environment for those who want
+    that. None of it is wanted here, and all of it takes its time at each POST.
+    """
+    backend = AsyncioBackend() if allow_private is True else PublicOnly(allowed=allow_private)
+    return _Transport(backend, connections, tls)
 
 
 async def post(
-    client: httpx.AsyncClient, url: httpx.URL, headers: Mapping[str, str], body: bytes, within: float
+    transport: httpx.AsyncBaseTransport, url: httpx.URL, headers: Mapping[str, str], body: bytes, within: float
 ) -> Answer:
     """Post ``body`` and read the answer, all of it ``within`` so many seconds.
 
     Raises:
         UnreachableError: no answer came, or not in time.
     """
+    request = httpx.Request("POST", url, headers={**_HEADERS, **headers}, content=body)
     with _translated(url, within):
-        async with (
-            asyncio.timeout(within),
-            client.stream("POST", url, headers=dict(headers), content=body, timeout=within) as response,
-        ):
-            return Answer(response.status_code, response.headers, await _first_bytes(response))
+        async with asyncio.timeout(within):
+            response = await transport.handle_async_request(request)
+            try:
+                return Answer(response.status_code, response.headers, await _first_bytes(response))
+            finally:
+                await response.aclose()
 
 
-async def probe(client: httpx.AsyncClient, url: httpx.URL, within: float) -> str:
+async def probe(transport: httpx.AsyncBaseTransport, url: httpx.URL, within: float) -> str:
     """Ask for the head of ``url``, which sends nothing; who answered, for a person. Any answer will do.
 
     Raises:
@@ -205,7 +261,8 @@ async def probe(client: httpx.AsyncClient, url: httpx.URL, within: float) -> str
     """
     with _translated(url, within):
         async with asyncio.timeout(within):
-            response = await client.head(url, timeout=within)
+            response = await transport.handle_async_request(httpx.Request("HEAD", url, headers=_HEADERS))
+            await response.aclose()
     return f"{url.host} answers ({response.status_code} to a request for the head alone)"
 
 
@@ -267,17 +324,3 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         except (ValueError, OverflowError):
             return None
     return min(seconds, LONGEST_PAUSE) if seconds > 0 else None
-
-
-class _HostOnly(logging.Filter):
-    """Cuts the URL in httpx's own log lines ("HTTP Request: POST https://...") down to scheme and host."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                f"{arg.scheme}://{arg.host}" if isinstance(arg, httpx.URL) else arg for arg in record.args
-            )
-        return True
-
-
-logging.getLogger("httpx").addFilter(_HostOnly())

@@ -1,4 +1,4 @@
-"""An alert as a webhook's body, as a Slack message, and as a line of text.
+"""An alert as a webhook's body and as a line of text, and what other messages are made of.
 
 Pure functions of the alert alone, without a clock: an alert that is sent again says the same again, byte for
 byte.
@@ -14,29 +14,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
-from slack_sdk.models.blocks import (
-    ContextBlock,
-    HeaderBlock,
-    MarkdownTextObject,
-    PlainTextObject,
-    SectionBlock,
-)
 
-from streams.core.records import Alert, Headline, Severity, Span, utc
+from streams.core.records import Alert, Headline, Span, utc
 
 #: The most bytes of a webhook's body (Standard Webhooks recommends less than 20 kB).
 BODY_LIMIT = 20_000
 
-#: Slack's limits, in characters: https://docs.slack.dev/reference/block-kit/blocks
-HEADER_LIMIT = 150
-SECTION_LIMIT = 3000
-
-#: The most characters of one part of a message's last line, and of a link's target.
-_DETAIL_LIMIT = 300
+#: The most characters of a link's target.
 _URL_LIMIT = 1000
 
 _ELLIPSIS = "…"
-_MARKS: dict[Severity, str] = {"info": "⚪", "low": "🔵", "medium": "🟡", "high": "🟠", "critical": "🔴"}
 
 
 def segments(text: str, spans: Iterable[Span]) -> Iterator[tuple[str, bool]]:
@@ -64,9 +51,14 @@ def segments(text: str, spans: Iterable[Span]) -> Iterator[tuple[str, bool]]:
 
 
 def cut(text: str, limit: int) -> str:
-    """``text`` in at most ``limit`` characters; what is longer ends after a whole word, in an ellipsis."""
+    """``text`` in at most ``limit`` characters; what is longer ends after a whole word, in an ellipsis.
+
+    Nothing is left of it where ``limit`` is 0 or less.
+    """
     if len(text) <= limit:
         return text
+    if limit <= 0:
+        return ""
     kept = text[: limit - 1]
     if not text[limit - 1].isspace():
         whole = kept.rpartition(" ")[0]
@@ -179,89 +171,7 @@ _CUTS: tuple[tuple[str, Callable[[Alert], Alert]], ...] = (
 )
 
 
-# --- Slack
-
-
-def slack_message(alert: Alert) -> dict[str, Any]:
-    """A message for Slack's incoming webhook: severity and rule, the linked headline, a line of details."""
-    headline = alert.headline.headline
-    blocks = [
-        HeaderBlock(text=PlainTextObject(text=_fitting(_slack_title(alert), HEADER_LIMIT, slack_escape), emoji=True)),
-        SectionBlock(text=MarkdownTextObject(text=_slack_headline(alert))),
-        ContextBlock(elements=[MarkdownTextObject(text=detail) for detail in _slack_details(alert)]),
-    ]
-    summary = f"{alert.rule.severity.upper()}: {headline.headline}"
-    return {
-        "text": _fitting(summary, SECTION_LIMIT, slack_escape),
-        "blocks": [block.to_dict() for block in blocks],
-        "unfurl_links": False,
-        "unfurl_media": False,
-    }
-
-
-def slack_escape(text: str) -> str:
-    """``text`` on one line, with Slack's three control characters disarmed, and so ``<!here>``, too."""
-    return one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _slack_title(alert: Alert) -> str:
-    severity = alert.rule.severity
-    return f"{_MARKS[severity]} {severity.upper()} · {alert.rule.title}"
-
-
-def _slack_headline(alert: Alert) -> str:
-    headline = alert.headline.headline
-    url = web_link(headline.url)
-    opening, closing = (f"<{_slack_url(url)}|", ">") if url else ("", "")
-    if len(opening) > SECTION_LIMIT // 2:
-        # Escapes made it long, and the words matter more.
-        opening = closing = ""
-    text = _fitting(
-        headline.headline,
-        SECTION_LIMIT - len(opening) - len(closing),
-        lambda kept: _slack_bold(kept, alert.rule.matched),
-    )
-    return opening + text + closing
-
-
-def _slack_bold(text: str, spans: Iterable[Span]) -> str:
-    """Matched words between asterisks.
-
-    Slack reads an asterisk as a mark only at the edge of a word and never next to a space on its inner side,
-    so spaces are kept outside, and a zero-width space parts the asterisk from a letter that touches it.
-    """
-    parts: list[str] = []
-    pieces = list(segments(text, spans))
-    for index, (piece, matched) in enumerate(pieces):
-        word = piece.strip()
-        if not matched or not word:
-            parts.append(slack_escape(piece))
-            continue
-        lead, _, trail = piece.partition(word)
-        before = pieces[index - 1][0][-1:] if index and not lead else ""
-        after = pieces[index + 1][0][:1] if index + 1 < len(pieces) and not trail else ""
-        left = "\u200b" if before.isalnum() else ""
-        right = "\u200b" if after.isalnum() else ""
-        parts.append(f"{lead}{left}*{slack_escape(word)}*{right}{trail}")
-    return "".join(parts)
-
-
-def _slack_details(alert: Alert) -> list[str]:
-    classified, headline = alert.headline, alert.headline.headline
-    published = headline.published
-    shown = f"{{date_short_pretty}} {{time_secs}}|{utc(published):%Y-%m-%d %H:%M:%S} UTC"
-    clock = f"<!date^{int(published.timestamp())}^{shown}>"
-    details = [
-        f"source *{_detail(headline.source)}*",
-        f"published {clock}, received {duration(delay(alert))} later",
-        f"rule `{_detail(alert.rule.name)}`",
-    ]
-    if classified.topics:
-        topics = ", ".join(match.topic for match in classified.topics)
-        details.insert(0, f"topic *{_detail(topics)}*")
-    if standing := _standing(alert):
-        details.insert(0, f"*{standing}*")
-    return details
+# --- text
 
 
 def _standing(alert: Alert) -> str:
@@ -272,41 +182,29 @@ def _standing(alert: Alert) -> str:
     return "update" if alert.headline.kind == "update" else ""
 
 
-def _detail(text: str) -> str:
-    return _fitting(text.replace("`", "'"), _DETAIL_LIMIT, slack_escape)
-
-
-def _slack_url(url: str) -> str:
-    escapes = {"&": "&amp;", "<": "%3C", ">": "%3E", "|": "%7C", " ": "%20"}
-    return "".join(escapes.get(one, one) for one in one_line(url))
-
-
-def _fitting(text: str, limit: int, show: Callable[[str], str]) -> str:
-    """``show(text)``, of a text cut at a word so that what is shown has at most ``limit`` characters."""
-    room = limit
-    shown = show(cut(text, room))
-    while len(shown) > limit:
-        room -= max((len(shown) - limit) // 6, 1)  # an escape has five characters at most, and marks add some
-        shown = show(cut(text, room))
-    return shown
-
-
-# --- text
-
-
-def line_parts(alert: Alert) -> tuple[str, str]:
-    """What stands before and after the headline in a line of text."""
-    classified, headline = alert.headline, alert.headline.headline
-    before = f"{utc(headline.published):%H:%M:%S}  {alert.rule.severity.upper():<8}  {alert.rule.title}: "
+def line_parts(alert: Alert) -> tuple[tuple[str, str, str], str]:
+    """What stands before the headline in a line of text (time, severity, rule), and what after it."""
+    classified, headline, rule = alert.headline, alert.headline.headline, alert.rule
+    when = f"{utc(headline.published):%Y-%m-%d %H:%M:%S} UTC  "
     standing = f" ({_standing(alert)})" if _standing(alert) else ""
-    details = [", ".join(match.topic for match in classified.topics), headline.source, headline.url or ""]
-    return before, standing + "  · " + " · ".join(filter(None, details))
+    words = ", ".join(dict.fromkeys(span.text for span in rule.matched))
+    topics = ", ".join(match.topic for match in classified.topics)
+    details = [
+        f"rule {rule.name}",
+        f"fired by {words}" if words else "",
+        f"topic {topics}" if topics else "",
+        headline.source,
+        headline.url or "",
+    ]
+    title = f"{rule.title}: " if rule.title != rule.name else ""
+    after = f"{standing}  · " + " · ".join(filter(None, details))
+    return (when, f"{rule.severity.upper():<8}", f"  {one_line(title)}"), one_line(after)
 
 
 def line(alert: Alert) -> str:
     """The alert in one line of plain text."""
     before, after = line_parts(alert)
-    return one_line(before + alert.headline.headline.headline + after)
+    return "".join(before) + one_line(alert.headline.headline.headline) + after
 
 
 def one_line(text: str) -> str:

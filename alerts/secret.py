@@ -1,7 +1,7 @@
 """Secrets are named in files and held where nothing prints them.
 
 A file says where a secret is, ``env:NAME`` or ``file:/path``; the secret itself is read when its channel is
-opened.
+opened. A path that is relative starts from the folder of the file that names it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,17 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from alerts.userfile import expanded
+
 #: What to write where a secret stands in plain sight.
 WAY_OUT = "write `env:NAME` for an environment variable or `file:/path` for a file that holds it"
 
+#: Parts of the names of headers and parameters whose value is a secret.
+_SECRETIVE = re.compile(
+    r"auth(?!or\b)|cookie|token|secret|key|passw|credential|session|\bsig(nature)?\b", re.IGNORECASE
+)
+
+_NAME = re.compile(r"[\w.@ -]{0,64}")
 _REFERENCE = re.compile(r"env:(?P<env>[A-Za-z_][A-Za-z0-9_]*)|file:(?P<file>.+)")
 
 
@@ -44,8 +52,8 @@ class Reference:
     def __str__(self) -> str:
         return f"{self.scheme}:{self.name}"
 
-    def resolve(self, environ: Mapping[str, str]) -> SecretStr:
-        """Read the secret; white space around it is no part of it.
+    def resolve(self, environ: Mapping[str, str], folder: Path) -> SecretStr:
+        """Read the secret, from ``environ`` or from a file below ``folder``; white space around it is no part of it.
 
         Raises:
             SecretError: the variable is not set, the file cannot be read, or either is empty.
@@ -55,14 +63,15 @@ class Reference:
             if not secret:
                 raise SecretError(f"the environment variable {self.name} is not set")
             return SecretStr(secret)
+        path = folder / expanded(Path(self.name))
         try:
-            secret = Path(self.name).read_text(encoding="utf-8").strip()
+            secret = path.read_text(encoding="utf-8-sig").strip()
         except OSError as error:
-            raise SecretError(f"{self.name} cannot be read: {error.strerror}") from None
+            raise SecretError(f"{path} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise SecretError(f"{self.name} is not UTF-8 text") from None
+            raise SecretError(f"{path} is not UTF-8 text") from None
         if not secret:
-            raise SecretError(f"{self.name} is empty")
+            raise SecretError(f"{path} is empty")
         return SecretStr(secret)
 
 
@@ -84,6 +93,16 @@ def find_reference(value: Any) -> Reference | None:
     if match is None:
         return None
     return Reference("env", match["env"]) if match["env"] else Reference("file", match["file"])
+
+
+def looks_secret(name: str) -> bool:
+    """Whether what goes by this name, a header or a parameter of a URL, is usually a secret."""
+    return bool(_SECRETIVE.search(name))
+
+
+def named(text: str) -> str:
+    """``text`` between backticks where it can be a name; one that holds other signs may be a secret, and is hidden."""
+    return f"`{text}`" if _NAME.fullmatch(text) else "what stands here (not shown)"
 
 
 def cover(value: Any) -> Any:

@@ -1,8 +1,10 @@
 """Standard Webhooks: who sent a webhook, and that nobody changed it.
 
-The signature is HMAC-SHA256 over ``id.timestamp.body``, sent as ``webhook-signature: v1,<base64>``. Several
-stand side by side, parted by spaces, while a secret is being rotated. Secrets are 24 to 64 random bytes,
-written as ``whsec_`` and their base64. Source:
+What is signed is ``id.timestamp.body``: by HMAC-SHA256 (``webhook-signature: v1,<base64>``) or by Ed25519, whose
+receiver holds no secret (``v1a,<base64>``). Several signatures stand side by side, parted by spaces, while a key is being
+rotated. Secrets are 24 to 64 random bytes, written as ``whsec_`` and their base64; private keys of Ed25519 are ``whsk_``
+and the base64 of the seed of 32 bytes, or of seed and public key as libsodium keeps them, and public ones ``whpk_`` and
+the base64 of 32 bytes. Source:
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
@@ -14,6 +16,10 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ID = "webhook-id"
 TIMESTAMP = "webhook-timestamp"
@@ -23,6 +29,11 @@ SIGNATURE = "webhook-signature"
 TOLERANCE = timedelta(seconds=300)
 
 _PREFIX = "whsec_"
+_PRIVATE_PREFIX = "whsk_"
+_SEED = 32
+
+#: What signs: the bytes of a secret, or a private key of Ed25519.
+Key: TypeAlias = "bytes | Ed25519PrivateKey"
 
 
 class SignatureError(Exception):
@@ -37,26 +48,58 @@ def parse_secret(text: str) -> bytes:
     """
     if not text.startswith(_PREFIX):
         raise SignatureError(f"a webhook secret begins with {_PREFIX}")
-    try:
-        secret = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        raise SignatureError(f"a webhook secret is {_PREFIX} and base64") from None
+    secret = _decoded(text, _PREFIX, "secret")
     if not 24 <= len(secret) <= 64:
         raise SignatureError(f"a webhook secret has 24 to 64 bytes, not {len(secret)}")
     return secret
 
 
-def sign(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """The signature of one message, ``v1,<base64>``. ``timestamp`` counts seconds since 1970."""
-    digest = hmac.digest(secret, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
-    return "v1," + base64.b64encode(digest).decode()
+def parse_key(text: str) -> Key:
+    """A secret ``whsec_<base64>``, or a private key ``whsk_<base64>``.
+
+    Raises:
+        SignatureError: it is neither.
+    """
+    if text.startswith(_PRIVATE_PREFIX):
+        return _parse_private_key(text)
+    if text.startswith(_PREFIX):
+        return parse_secret(text)
+    raise SignatureError(f"a webhook secret begins with {_PREFIX}, and a private key with {_PRIVATE_PREFIX}")
 
 
-def headers(secrets: Iterable[bytes], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The three headers of a message sent at ``at``; the signature is left out where there is no secret."""
+def _parse_private_key(text: str) -> Ed25519PrivateKey:
+    # Most commands and channels have no such key, and need not wait for what reads one.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    given = _decoded(text, _PRIVATE_PREFIX, "private key")
+    if len(given) not in {_SEED, 2 * _SEED}:
+        raise SignatureError(f"a private key has 32 bytes, or 64 with its public key, not {len(given)}")
+    key = Ed25519PrivateKey.from_private_bytes(given[:_SEED])
+    if given[_SEED:] not in {b"", key.public_key().public_bytes_raw()}:
+        raise SignatureError("the second half of the private key is not its public key")
+    return key
+
+
+def _decoded(text: str, prefix: str, what: str) -> bytes:
+    try:
+        return base64.b64decode(text.removeprefix(prefix), validate=True)
+    except (binascii.Error, ValueError):
+        raise SignatureError(f"a webhook {what} is {prefix} and base64") from None
+
+
+def sign(key: Key, message_id: str, timestamp: int, body: bytes) -> str:
+    """The signature of one message, ``v1,`` or ``v1a,`` and base64. ``timestamp`` counts seconds since 1970."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    if isinstance(key, bytes):
+        return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    return "v1a," + base64.b64encode(key.sign(signed)).decode()
+
+
+def headers(keys: Iterable[Key], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """The three headers of a message sent at ``at``; the signature is left out where there is no key."""
     timestamp = int(at.timestamp())
     fields = {ID: message_id, TIMESTAMP: str(timestamp)}
-    signatures = [sign(secret, message_id, timestamp, body) for secret in secrets]
+    signatures = [sign(key, message_id, timestamp, body) for key in keys]
     if signatures:
         fields[SIGNATURE] = " ".join(signatures)
     return fields

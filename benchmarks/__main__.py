@@ -1,4 +1,7 @@
-"""Runs the benchmarks, prints a table, and writes ``benchmarks/results/NAME.json``."""
+"""Runs the benchmarks, prints a table, and writes ``benchmarks/results/NAME.json``.
+
+A benchmark is a module with a ``run`` that gives rows, one after the other or all at once.
+"""
 
 from __future__ import annotations
 
@@ -52,10 +55,19 @@ def main() -> int:
         return 2
     RESULTS.mkdir(exist_ok=True)
     for name in wanted:
-        rows = importlib.import_module(f"benchmarks.{name}").run()
-        (RESULTS / f"{name}.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-        show(name, rows)
+        measure(name)
     return 0
+
+
+def measure(name: str) -> None:
+    """Run one benchmark. What it has found stands in its file as it goes, so that a part that fails takes none along."""
+    rows: list[Row] = []
+    try:
+        for row in importlib.import_module(f"benchmarks.{name}").run():
+            rows.append(row)
+            (RESULTS / f"{name}.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    finally:
+        show(name, rows)
 
 
 if __name__ == "__main__":

@@ -9,52 +9,45 @@ page states about itself comes first (schema.org JSON-LD, OpenGraph), then its e
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any, BinaryIO
 
-from selectolax.lexbor import LexborHTMLParser as HTMLParser
+from selectolax.lexbor import LexborHTMLParser
 
-from connectors.dates import Dateline, find_date
-from connectors.interface import Context, Reading, SourceError, decode
-from connectors.page import parse_page
+from connectors.dates import find_date, find_dateline
+from connectors.interface import Context, Reading, SourceError
+from connectors.page import is_html, parse_page, published_on, seen_text, stated, text_of
+from connectors.prose import AUTHOR, BULLET, is_notice, is_sentence, may_be_headline, paragraphs
+from connectors.stored import read_page
 from connectors.ticker import read_ticker
-from streams.core.headline import tidy, tidy_body
+from streams.core.headline import NAME_LIMIT, tidy, tidy_body
 from streams.core.records import Headline
 from streams.core.text import clean
 
-_HTML = re.compile(r"<(?:!doctype html|html|head|body|article|meta|div|p|h1)[\s>]", re.IGNORECASE)
-_AUTHOR = re.compile(r"^(?:by|written by|author|reported by)\s*:?\s+(?P<name>\S.{1,80})$", re.IGNORECASE)
-_BULLET = re.compile(r"^\s*[\u2022\u00b7\u25aa\u25cf\u2023*\u2013-]\s+\S")
-#: How the notices around articles begin ...
-_NOTICE = re.compile(
-    r"""^\W*(?:
-        read\ (?:more|also|next|the\ full) | see\ also | follow\ us | sign\ up | subscribe\ (?:to|now) | copy\ link |
-        most\ (?:read|popular) | all\ rights\ reserved | copyright\ \W*(?:\d{4}|\() | \u00a9 | privacy\ policy |
-        (?:this|our)\ (?:web)?site\b.*\bcookies? | we\ use\ cookies | accept\ (?:all|cookies) |
-        by\ continuing\ to\ (?:browse|use) | terms\ of\ (?:use|service) | (?:photo|image)\ (?:credit|source)
-    )\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-#: ... and, where nothing but a word or three follows, their labels.
-_LABEL = re.compile(
-    r"^\W*(?:related|share|advertisement|sponsored|newsletter|subscribe|comments?|tags?|topics?|print|more)\b",
-    re.IGNORECASE,
-)
-#: A dateline line holds little beside its date.
-_DATELINE_SPARE = 40
+#: A page is guessed to be an article if its dateline is among so many of its first lines, blank ones not counted.
+FIRST_LINES = 30
+_CLUTTER = "script, style, nav, header nav, footer, aside, form, noscript, figure"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What an article page says."""
+    """What an article page says. ``beside`` are the other lines on it, with their numbers from 1."""
 
     title: str
     published: datetime | None
-    author: str | None
+    author: str
     body: str
+    beside: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the lines of a text its article stands: the places of its title and its dateline."""
+
+    title: int
+    dateline: int
 
 
 class Article:
@@ -64,105 +57,159 @@ class Article:
     description = "an article page, as text or HTML: title, dateline, author, body"
     example = "Tanker held off Malta\n\nMonday 02 June 2025 - 11:34\nBy: A. Writer\n\nA tanker was held on Monday ..."
 
-    def recognises(self, head: bytes) -> bool:
-        """Whether it is HTML, or a dateline stands on a line of its own."""
-        text = decode(head)
-        return _HTML.search(text) is not None or any(_dateline(line) for line in text.splitlines())
+    def recognises(self, head: str) -> bool:
+        """Whether a title, a dateline and then running text stand near its top; HTML may state as much of itself."""
+        if not is_html(head):
+            return _is_article([clean(line) for line in head.splitlines()])
+        tree = parse_page(head)
+        return bool(_stated_article(tree)) or stated(tree, "og:type") == "article" or _has_dated_text(tree)
 
     def read(self, data: BinaryIO, context: Context) -> Iterator[Reading]:
-        """The one headline of the page. Without a dateline it is published now."""
-        text = decode(data.read())
-        page = read_html(text, context.zone) if _HTML.search(text) else read_text(text, context.zone)
-        if page is None:
+        """The one headline of the page. HTML without a date is published now.
+
+        Raises:
+            SourceError: there is no title, or in text no dateline after it.
+        """
+        text, zone = read_page(data), context.zone or UTC
+        page = read_html(text, zone) if is_html(text) else read_text(text, zone)
+        if page is None or not (headline := tidy(page.title)):
             hint = "an article has a title, and a dateline such as `Monday 02 June 2025 - 11:34` on a line of its own"
             raise SourceError("no article stands here", hint)
         yield Headline(
-            headline=tidy(page.title),
+            headline=headline,
             published=page.published or context.now,
-            source=context.source or "unknown",
-            author=page.author,
+            source=context.outlet,
+            author=tidy(page.author, NAME_LIMIT) or None,
             body=tidy_body(page.body) or None,
         )
+        _tell_of(page.beside, context.left_out)
+
+
+def _tell_of(beside: Sequence[tuple[int, str]], left_out: Callable[[int, str], None]) -> None:
+    for number, line in beside:
+        items = read_ticker(line)
+        for text in [item.text for item in items] if len(items) > 1 else [BULLET.sub("", line)]:
+            if may_be_headline(text):
+                left_out(number, text)
+
+
+def _is_article(lines: Sequence[str]) -> bool:
+    """Whether the first lines hold a dateline with running text after it.
+
+    Two paragraphs tell for sure. One sentence may be a headline with a full stop, in a list that has a date above; so it
+    must stand alone, and such sentences must be half of what follows.
+    """
+    place = _place(lines)
+    if place is None or sum(map(bool, lines[: place.dateline])) >= FIRST_LINES:
+        return False
+    after = [line if _belongs(line, lines[place.title]) else "" for line in lines[place.dateline + 1 :]]
+    if sum(1 for _ in paragraphs(after)) > 1:
+        return True
+    alone = sum(
+        is_sentence(line) and not before and not following
+        for before, line, following in zip(["", *after], after, [*after[1:], ""], strict=False)
+    )
+    return alone > 0 and 2 * alone >= sum(map(bool, after))
+
+
+def _place(lines: Sequence[str]) -> _Place | None:
+    """The first dateline with a title before it: the nearest line above that could be one."""
+    above = 0
+    for dateline, line in enumerate(lines):
+        if find_dateline(line):
+            for title in range(dateline - 1, above - 1, -1):
+                if lines[title] and not AUTHOR.match(lines[title]) and not _is_clutter(lines[title]):
+                    return _Place(title, dateline)
+            above = dateline
+    return None
 
 
 def read_text(text: str, zone: tzinfo) -> Page | None:
     """An article of plain text, or None where there is no dateline with a title before it."""
-    lines = [clean(line) for line in text.replace("\r\n", "\n").split("\n")]
-    at = next((n for n, line in enumerate(lines) if _dateline(line) and _title(lines[:n])), None)
-    if at is None:
+    lines = [clean(line) for line in text.splitlines()]
+    place = _place(lines)
+    if place is None:
         return None
-    dateline = _dateline(lines[at])
+    dateline = find_dateline(lines[place.dateline])
     assert dateline is not None
-    title = _title(lines[:at])
-    author = next((found["name"] for line in lines[max(0, at - 2) : at + 4] if (found := _AUTHOR.match(line))), None)
-    body = [line for line in lines[at + 1 :] if _belongs(line, title)]
-    return Page(title, dateline.moment(zone), author, "\n\n".join(body))
-
-
-def _dateline(line: str) -> Dateline | None:
-    found = find_date(line)
-    if found is None or len(line) - (found.end - found.start) > _DATELINE_SPARE:
-        return None
-    return found
-
-
-def _title(before: Sequence[str]) -> str:
-    """The nearest line above that could be a title."""
-    for line in reversed(before):
-        if line and not _AUTHOR.match(line) and not _is_clutter(line):
-            return line
-    return ""
+    title = lines[place.title]
+    near = lines[max(0, place.dateline - 2) : place.dateline + 4]
+    author = next((found["name"] for line in near if (found := AUTHOR.match(line))), "")
+    body, beside = [], []
+    for number, line in enumerate(lines):
+        if number > place.dateline and _belongs(line, title):
+            body.append(line)
+        elif line not in ("", title) and number != place.dateline:
+            beside.append((number + 1, line))
+    return Page(title.lstrip("# "), dateline.moment(zone), author, "\n\n".join(body), tuple(beside))
 
 
 def _belongs(line: str, title: str) -> bool:
-    return bool(line) and line != title and not _AUTHOR.match(line) and not _is_clutter(line)
+    return bool(line) and line != title and not AUTHOR.match(line) and not _is_clutter(line)
 
 
 def _is_clutter(line: str) -> bool:
-    words = len(line.split())
-    if _BULLET.match(line) or _NOTICE.match(line) or (words <= 4 and _LABEL.match(line)):
+    if BULLET.match(line) or is_notice(line):
         return True
-    return words < 3 or len(read_ticker(line)) >= 2
+    return len(line.split()) < 3 or len(read_ticker(line)) >= 2
 
 
 def read_html(text: str, zone: tzinfo) -> Page | None:
     """An article of HTML, or None where it has no title."""
     tree = parse_page(text)
-    stated = _stated(tree)
-    for clutter in tree.css("script, style, nav, header nav, footer, aside, form, noscript, figure"):
+    says = _stated_article(tree)
+    when = find_date(says.get("datePublished", ""))
+    published = when.moment(zone) if when else published_on(tree, zone)
+    seen = [clean(line) for line in seen_text(parse_page(text)).splitlines()]
+    for clutter in tree.css(_CLUTTER):
         clutter.decompose()
-    heading = tree.css_first("article h1, main h1, h1")
-    title = clean(
-        stated.get("headline") or _meta(tree, "og:title") or (heading.text() if heading else "") or _text(tree, "title")
-    )
+    heading = text_of(tree, "article h1, main h1, h1")
+    title = clean(says.get("headline") or stated(tree, "og:title") or heading or text_of(tree, "title"))
     if not title:
         return None
-    root = tree.css_first("article, main, body") or tree.root
-    paragraphs = [clean(p.text()) for p in root.css("p")] if root else []
-    when = find_date(
-        stated.get("datePublished") or _meta(tree, "article:published_time") or _time(tree) or _shown_date(paragraphs)
+    written = _paragraphs(tree)
+    if published is None:
+        published = next((line.moment(zone) for line in map(find_dateline, written) if line), None)
+    byline = next((found["name"] for line in written if (found := AUTHOR.match(line))), "")
+    body = [line for line in written if _belongs(line, title) and not find_dateline(line)]
+    used = {"", title, clean(heading), *written}
+    beside = tuple((number, line) for number, line in enumerate(seen, start=1) if line not in used)
+    return Page(
+        title, published, clean(says.get("author") or stated(tree, "author") or byline), "\n\n".join(body), beside
     )
-    author = stated.get("author") or _meta(tree, "author") or _byline(paragraphs)
-    body = [line for line in paragraphs if _belongs(line, title) and not _dateline(line)]
-    return Page(title, when.moment(zone) if when else None, clean(author) or None, "\n\n".join(body))
 
 
-def _stated(tree: HTMLParser) -> dict[str, str]:
+def _paragraphs(tree: LexborHTMLParser) -> list[str]:
+    root = tree.css_first("article, main, body") or tree.root
+    return [clean(paragraph.text()) for paragraph in root.css("p")] if root else []
+
+
+def _has_dated_text(tree: LexborHTMLParser) -> bool:
+    """Whether the page has one main heading, a date, and paragraphs of running text."""
+    written = _paragraphs(tree)
+    dated = published_on(tree, UTC) is not None or any(map(find_dateline, written))
+    return dated and len(tree.css("h1")) == 1 and any(map(is_sentence, written))
+
+
+def _stated_article(tree: LexborHTMLParser) -> dict[str, str]:
     """Headline, date and author of the first schema.org article in the page's JSON-LD."""
     for script in tree.css('script[type="application/ld+json"]'):
         try:
-            data = json.loads(script.text())
-        except ValueError:
+            article = next((thing for thing in _things(json.loads(script.text())) if _is_stated(thing)), None)
+        except (ValueError, RecursionError):
             continue  # a page's broken JSON-LD is no reason to leave the page unread
-        for thing in _things(data):
-            if "Article" in str(thing.get("@type")):
-                found = {
-                    "headline": thing.get("headline"),
-                    "datePublished": thing.get("datePublished"),
-                    "author": _names(thing.get("author")),
-                }
-                return {key: value for key, value in found.items() if isinstance(value, str)}
+        if article is not None:
+            found = {
+                "headline": article.get("headline"),
+                "datePublished": article.get("datePublished"),
+                "author": _names(article.get("author")),
+            }
+            return {key: value for key, value in found.items() if isinstance(value, str)}
     return {}
+
+
+def _is_stated(thing: Mapping[str, Any]) -> bool:
+    return "Article" in str(thing.get("@type"))
 
 
 def _names(authors: Any) -> str | None:
@@ -181,26 +228,3 @@ def _things(data: Any) -> Iterator[Mapping[str, Any]]:
     elif isinstance(data, list):
         for item in data:
             yield from _things(item)
-
-
-def _meta(tree: HTMLParser, name: str) -> str:
-    node = tree.css_first(f'meta[property="{name}"], meta[name="{name}"]')
-    return (node.attributes.get("content") or "") if node else ""
-
-
-def _text(tree: HTMLParser, selector: str) -> str:
-    node = tree.css_first(selector)
-    return node.text() if node else ""
-
-
-def _time(tree: HTMLParser) -> str:
-    node = tree.css_first("time[datetime]")
-    return (node.attributes.get("datetime") or "") if node else ""
-
-
-def _shown_date(paragraphs: Sequence[str]) -> str:
-    return next((line for line in paragraphs if _dateline(line)), "")
-
-
-def _byline(paragraphs: Sequence[str]) -> str:
-    return next((found["name"] for line in paragraphs if (found := _AUTHOR.match(line))), "")

@@ -36,6 +36,13 @@ _FORMS = tuple(
 )
 
 
+#: What a dateline holds beside its date, at most, code points.
+DATELINE_SPARE = 40
+_LONGEST_DATELINE = DATELINE_SPARE + len("Wednesday, 30th September, 2026 at 10:30:00 p.m. UTC +01:00") + 20
+#: The years that pages are of. Others are mistakes, such as the year 1 of a time that was never set.
+_YEARS = range(1900, 2200)
+
+
 @dataclass(frozen=True, slots=True)
 class Dateline:
     """A date in a text, with the clock and the zone where they are given: it was cut from ``text[start:end]``."""
@@ -57,8 +64,18 @@ def find_date(text: str) -> Dateline | None:
     return min(found, key=lambda line: line.start, default=None)
 
 
+def find_dateline(line: str) -> Dateline | None:
+    """The date in ``line`` if there is little beside it, and no sentence: "Published: Mon, 2 June 2025 at 11:34"."""
+    found = find_date(line) if len(line) <= _LONGEST_DATELINE else None
+    if found is None or len(line) - (found.end - found.start) > DATELINE_SPARE:
+        return None
+    return None if line.endswith((".", "?", "!")) and found.end < len(line.rstrip(".?!")) else found
+
+
 def _dateline(match: re.Match[str]) -> Dateline | None:
     parts = match.groupdict()
+    if int(parts["year"]) not in _YEARS:
+        return None
     month = int(parts["number"]) if parts.get("number") else _NAMES[parts["month"].lower()]
     try:
         day = date(int(parts["year"]), month, int(parts["day"]))

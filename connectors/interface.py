@@ -13,8 +13,6 @@ from typing import BinaryIO, Protocol
 
 from streams.core.records import Headline
 
-_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-
 
 class SourceError(Exception):
     """Input cannot be read at all. ``line`` counts from 1, or is None for the input as a whole; ``hint`` is the way out.
@@ -33,7 +31,7 @@ class SourceError(Exception):
 class Unreadable:
     """A part of the input that could not be read, for ``headlines.invalid``, so that nothing is lost.
 
-    ``line`` counts from 1. ``original`` holds the bytes as they came.
+    ``line`` counts from 1. ``original`` holds the bytes as they came, those of UTF-16 as UTF-8.
     """
 
     line: int
@@ -48,22 +46,33 @@ def _keep_to_oneself(_note: str) -> None:
     """Nobody wants to hear."""
 
 
+def _leave_out(_line: int, _text: str) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is known about input beside the input itself.
 
     ``source`` is the name of the outlet, ``date`` the day of the newest headline, ``zone`` that of times which name
-    none, ``now`` the time at which reading began, aware. ``clock`` tells the time again, for input that lasts, such as
-    a stream of lines; without it, it stays ``now``. ``note`` hears, in a sentence for a person, of a guess made in
-    reading.
+    none, or None if nobody said: then it is what a page says of itself, or else UTC. ``now`` is the time at which reading
+    began, aware; ``clock`` tells the time again, for input that lasts, such as a stream of lines; without it, it stays
+    ``now``. ``note`` hears, in a sentence for a person, of a guess made in reading, and ``left_out`` of each line (from
+    1) of a page that is no part of what is read from it, and yet may be a headline.
     """
 
     source: str | None
     date: date | None
-    zone: tzinfo
+    zone: tzinfo | None
     now: datetime
     clock: Callable[[], datetime] | None = None
     note: Callable[[str], None] = _keep_to_oneself
+    left_out: Callable[[int, str], None] = _leave_out
+
+    @property
+    def outlet(self) -> str:
+        """The name of the outlet, ``unknown`` if it is."""
+        return self.source or "unknown"
 
     def time(self) -> datetime:
         """What the time is while reading, aware."""
@@ -86,24 +95,16 @@ class Source(Protocol):
     @property
     def example(self) -> str: ...
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, head: str) -> bool:
         """Whether input that begins with ``head`` looks to be of this kind."""
         ...
 
     def read(self, data: BinaryIO, context: Context) -> Iterator[Reading]:
         """The headlines in ``data`` in its order, and what could not be read.
 
+        ``data`` are as :func:`connectors.stored.plain` gives them: neither compressed nor in UTF-16.
+
         Raises:
             SourceError: ``data`` is not of this kind, holds nothing, or ends in the middle.
         """
         ...
-
-
-def decode(data: bytes) -> str:
-    """Text in UTF-8, in UTF-16 with a byte-order mark, or else in Windows-1252, which gives every byte a character."""
-    if data.startswith(_UTF_16_MARKS):
-        return data.decode("utf-16", "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")

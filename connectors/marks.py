@@ -46,6 +46,7 @@ _AFTER_A_TIME = frozenset(
 )
 
 
+_LONGEST_LABEL = 80
 # What stands before the first time of a ticker without being a headline.
 _LABEL = re.compile(
     r"[\W_]*(?:(?:breaking|latest|live|news|just|in|ticker|updates?|headlines?|now|flash|newsflash|alert|urgent|today|"
@@ -93,10 +94,13 @@ def times(text: str) -> list[Mark]:
     found = [(time, _following(text, time.end())) for time in _TIME.finditer(text)]
     capitals = sum(not _is_small(word) for _, word in found) * 2 > len(found)
     padded = any(time["hour"].startswith("0") for time, _ in found)
+    end = len(text.rstrip())
     marks = []
     for time, word in found:
-        leads = is_label(text[text.rfind("\n", 0, time.start()) + 1 : time.start()])
-        in_sentence = _is_in_sentence(text, time, word) or (capitals and _is_small(word))
+        line = text.rfind("\n", max(0, time.start() - _LONGEST_LABEL - 1), time.start()) + 1
+        leads = time.start() - line <= _LONGEST_LABEL and is_label(text[line : time.start()])
+        last = word == "" and time.end() >= end
+        in_sentence = last or _is_in_sentence(text, time, word) or (capitals and _is_small(word))
         other_style = padded and len(time["hour"]) == 1 and time["half"] is None
         if leads or not (in_sentence or other_style):
             marks.append(Mark(_minutes(time), time.start(), time.end(), leads))
@@ -105,7 +109,7 @@ def times(text: str) -> list[Mark]:
 
 def is_label(text: str) -> bool:
     """Whether ``text`` is empty, or one of the labels that tickers begin with."""
-    return len(text) <= 80 and _LABEL.fullmatch(text) is not None
+    return len(text) <= _LONGEST_LABEL and _LABEL.fullmatch(text) is not None
 
 
 def starts_headline(text: str, mark: Mark) -> bool:
@@ -126,11 +130,7 @@ def _is_small(word: str) -> bool:
 
 def _is_in_sentence(text: str, time: re.Match[str], word: str) -> bool:
     before = _WORD_BEFORE.search(text, max(0, time.start() - 40), time.start())
-    return (
-        (before is not None and before[1].lower() in _BEFORE_A_TIME)
-        or word in _AFTER_A_TIME
-        or (word == "" and text[time.end() :].strip() == "")
-    )
+    return (before is not None and before[1].lower() in _BEFORE_A_TIME) or word in _AFTER_A_TIME
 
 
 def _minutes(time: re.Match[str]) -> int:
@@ -161,11 +161,12 @@ def _best(text: str, marks: Sequence[Mark], *, rises: bool) -> tuple[tuple[Mark,
     """The chain from the first mark with the highest worth, and its worth."""
     if not marks:
         return (), 0.0
+    begins = [_AFTER.match(text, mark.end).end() for mark in marks]  # type: ignore[union-attr]  # as above
     worth = [1.0] + [float("-inf")] * (len(marks) - 1)
     previous = [0] * len(marks)
     for here in range(1, len(marks)):
         for there in range(max(0, here - SKIPPED), here):
-            if _between(text, marks[there], marks[here]) == "":
+            if begins[there] >= marks[here].start:  # there is no headline between the two
                 continue
             total = worth[there] + 1 - _cost(marks[there], marks[here], rises=rises)
             if total >= worth[here]:
@@ -176,10 +177,6 @@ def _best(text: str, marks: Sequence[Mark], *, rises: bool) -> tuple[tuple[Mark,
         place = previous[place]
         chain.append(marks[place])
     return tuple(reversed(chain)), best
-
-
-def _between(text: str, mark: Mark, following: Mark) -> str:
-    return text[_AFTER.match(text, mark.end).end() : following.start].strip()  # type: ignore[union-attr]  # as above
 
 
 def _cost(mark: Mark, following: Mark, *, rises: bool) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, tzinfo
+from itertools import islice
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -13,7 +14,8 @@ from connectors.interface import SourceError
 #: Elements open within each other at most; the parser's time grows with the square of it.
 DEPTH_LIMIT = 5_000
 
-_HTML = re.compile(r"<(?:!doctype\s+html|html|head|body|article|meta|div|p|h1|ul|ol|li)[\s>]", re.IGNORECASE)
+_FRAME = re.compile(r"<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
+_HTML = re.compile(r"<(?:article|section|main|meta|div|p|h[1-6]|ul|ol|li|table|time)[\s>]", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9-]*)", re.IGNORECASE)
 # Elements that do not nest: they are empty, or end where the next of their kind begins.
 _FLAT = frozenset(
@@ -32,8 +34,11 @@ _PUBLISHED = (
 
 
 def is_html(text: str) -> bool:
-    """Whether there is HTML in ``text``."""
-    return _HTML.search(text) is not None
+    """Whether ``text`` is HTML: it begins with a tag, has the frame of a page, or at least three blocks."""
+    if _FRAME.search(text):
+        return True
+    tags = [tag.start() for tag in islice(_HTML.finditer(text), 3)]
+    return len(tags) == 3 or (bool(tags) and text.lstrip("\ufeff \t\r\n").startswith("<"))
 
 
 def parse_page(html: str) -> LexborHTMLParser:
@@ -59,6 +64,21 @@ def published_on(tree: LexborHTMLParser, zone: tzinfo) -> datetime | None:
         if found:
             return found.moment(zone)
     return None
+
+
+def stated(tree: LexborHTMLParser, *names: str) -> str:
+    """The content of the first ``meta`` element of these names that has one; else nothing."""
+    for name in names:
+        node = tree.css_first(f'meta[property="{name}"], meta[name="{name}"]')
+        if node and (content := node.attributes.get("content")):
+            return content
+    return ""
+
+
+def text_of(tree: LexborHTMLParser, selectors: str) -> str:
+    """The text of the first element that fits; else nothing."""
+    node = tree.css_first(selectors)
+    return node.text() if node else ""
 
 
 def seen_text(tree: LexborHTMLParser) -> str:

@@ -7,24 +7,22 @@ finds the ticker in its page, and gives each time its day.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import BinaryIO
 
-from connectors.dates import Dateline, find_date, parse_zone
-from connectors.interface import Context, Reading, SourceError, Unreadable, decode
+from connectors.dates import find_date, find_dateline, parse_zone
+from connectors.interface import Context, Reading, SourceError, Unreadable
 from connectors.marks import Chain, Mark, best_chain, is_label, starts_headline, times
 from connectors.page import is_html, parse_page, published_on, seen_text
+from connectors.prose import BULLET, WRAPPED, may_be_headline, words
+from connectors.stored import read_page
 from streams.core.headline import tidy
 from streams.core.records import Headline
 from streams.core.text import clean
-
-#: A line at least this long, without its time, may go on in the next one, code points.
-WRAPPED = 54
-#: What a dateline's line holds beside the date, at most, code points.
-DATELINE_SPARE = 40
 
 _ZONE = re.compile(r"\b(?:UTC|GMT)(?:\s?[+-]\d{1,2}(?::?\d{2})?)?\b")
 _SHORT_LABEL = re.compile(r"\D{0,40}")
@@ -39,15 +37,19 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Strip:
-    """The lines of a page that are its ticker, and the times in them. ``text`` is the lines, one after the other."""
+    """The lines of a page that are its ticker, and the times in them.
+
+    ``text`` is the lines, one after the other; ``ends`` are the places where each of them ends in it.
+    """
 
     lines: tuple[_Line, ...]
     text: str
+    ends: tuple[int, ...]
     chain: Chain
 
-    def line_at(self, place: int) -> _Line:
-        """The line at a place in ``text``."""
-        return self.lines[self.text.count("\n", 0, place)]
+    def number_at(self, place: int) -> int:
+        """Which of the lines stands at a place in ``text``, from 0."""
+        return bisect_left(self.ends, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,17 @@ class Ticker:
     description = "headlines with the time before each, newest first, as news sites run them in a strip"
     example = "Breaking 18:50 Ferry service resumes after storm 18:00 Central bank holds rates"
 
-    def recognises(self, head: bytes) -> bool:
-        """Whether it has two time marks or more."""
-        text = decode(head)
-        return len(_strip(_lines(seen_text(parse_page(text)) if is_html(text) else text)).chain.marks) >= 2
+    def recognises(self, head: str) -> bool:
+        """Whether it has two headlines with their times, or more, and no more that stand there without one."""
+        lines = _lines(seen_text(parse_page(head)) if is_html(head) else head)
+        strip = _strip(lines)
+        pieces = list(_cut(strip))
+        headlines = sum(words(text) > 1 for _, text, _ in pieces)
+        if headlines < 2 or 2 * headlines < len(pieces) or (_lead(strip) and len(pieces) < 3):
+            return False
+        in_strip = [line.text for _, _, more in pieces for line in more]
+        others = [*in_strip, *(line.text for line in _beside(lines, strip))]
+        return sum(map(may_be_headline, others)) <= headlines
 
     def read(self, data: BinaryIO, context: Context) -> Iterator[Reading]:
         """The headlines in the order of the ticker. What stands in it without a time comes out as unreadable.
@@ -86,11 +95,11 @@ class Ticker:
         Raises:
             SourceError: there is no ticker.
         """
-        text = decode(data.read())
+        text = read_page(data)
         published = None
         if is_html(text):
             tree = parse_page(text)
-            published = published_on(tree, context.zone)
+            published = published_on(tree, context.zone or UTC)
             text = seen_text(tree)
         lines = _lines(text)
         strip = _strip(lines)
@@ -100,10 +109,13 @@ class Ticker:
                 "a ticker is a line such as: Breaking 18:50 headline 18:00 headline",
             )
         day, named = _said(lines, strip)
-        zone = named if named and str(context.zone) == "UTC" else context.zone
+        zone = context.zone or named or UTC
         if published and not day:
             day = published.astimezone(zone).date()
-        yield from _readings(strip, _newest_day(strip, context, zone, day), zone, context.source or "unknown")
+        yield from _readings(strip, _newest_day(strip, context, zone, day), zone, context.outlet)
+        for line in _beside(lines, strip):
+            if may_be_headline(line.text):
+                context.left_out(line.number, BULLET.sub("", line.text))
 
 
 def read_ticker(text: str) -> list[Item]:
@@ -123,7 +135,8 @@ def _strip(lines: Sequence[_Line]) -> _Strip:
         blocks = [block for block in blocks if any(len(times(line.text)) > 1 for line in block)]
     chosen = [line for block in blocks for line in block] or [line for line in lines if len(times(line.text)) > 1]
     text = "\n".join(line.text for line in chosen)
-    return _Strip(tuple(chosen), text, best_chain(text, times(text)))
+    ends = accumulate((len(line.text) + 1 for line in chosen), initial=-1)
+    return _Strip(tuple(chosen), text, tuple(ends)[1:], best_chain(text, times(text)))
 
 
 def _blocks(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
@@ -184,7 +197,7 @@ def _cut(strip: _Strip) -> Iterator[tuple[Mark, str, list[_Line]]]:
         kept = [first]
         while more and _goes_on(kept[-1], more[0]):
             kept.append(more.pop(0))
-        number = strip.text.count("\n", 0, mark.end) + len(kept)
+        number = strip.number_at(mark.end) + len(kept)
         left_over = [_Line(strip.lines[number + n].number, text) for n, text in enumerate(more) if text]
         yield mark, tidy(_EDGES.sub("", " ".join(kept))), left_over
 
@@ -197,7 +210,7 @@ def _goes_on(text: str, following: str) -> bool:
 def _readings(strip: _Strip, newest: date, zone: tzinfo, source: str) -> Iterator[Reading]:
     yield from _before_first(strip)
     for (mark, headline, left_over), days in zip(_cut(strip), strip.chain.days_back(), strict=True):
-        line = strip.line_at(mark.start)
+        line = strip.lines[strip.number_at(mark.start)]
         if headline:
             yield Headline(headline=headline, published=_moment(newest, days, mark, zone), source=source)
         else:
@@ -207,10 +220,21 @@ def _readings(strip: _Strip, newest: date, zone: tzinfo, source: str) -> Iterato
 
 
 def _before_first(strip: _Strip) -> Iterator[Unreadable]:
-    """What stands before the first time and is too long to be a label."""
+    """What stands before the first time and is no label."""
+    if lead := _lead(strip):
+        yield Unreadable(strip.lines[0].number, "no time stands before it", lead.encode())
+
+
+def _lead(strip: _Strip) -> str:
+    """The text before the first time, if it is too long to be a label."""
     before = strip.text[: strip.chain.marks[0].start].strip()
-    if len(before.split()) > 4 and not is_label(before):
-        yield Unreadable(strip.lines[0].number, "no time stands before it", before.encode())
+    return before if len(before.split()) > 4 and not is_label(before) else ""
+
+
+def _beside(lines: Sequence[_Line], strip: _Strip) -> Iterator[_Line]:
+    """The lines of the page that are not its ticker."""
+    of_ticker = {line.number for line in strip.lines}
+    return (line for line in lines if line.number not in of_ticker)
 
 
 def _newest_day(strip: _Strip, context: Context, zone: tzinfo, said: date | None) -> date:
@@ -233,17 +257,11 @@ def _said(lines: Sequence[_Line], strip: _Strip) -> tuple[date | None, tzinfo | 
     label = find_date(strip.text[: strip.chain.marks[0].start])
     if label:
         return label.day, label.zone
-    of_ticker = {line.number for line in strip.lines}
-    for line in lines:
-        dateline = find_date(line.text) if line.number not in of_ticker else None
-        if dateline and _spare(line.text, dateline) <= DATELINE_SPARE:
+    for line in _beside(lines, strip):
+        if dateline := find_dateline(line.text):
             zone = _ZONE.search(line.text)
             return dateline.day, dateline.zone or parse_zone(zone[0] if zone else None)
     return None, None
-
-
-def _spare(line: str, dateline: Dateline) -> int:
-    return len(line) - (dateline.end - dateline.start)
 
 
 def _clock(mark: Mark) -> time:

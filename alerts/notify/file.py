@@ -12,17 +12,18 @@ from pydantic import Field
 
 from alerts import render
 from alerts.notify.interface import Attempt, ChannelError, ChannelSettings, Result, Retry, Sent
+from alerts.userfile import expanded
 from streams.core.records import Alert
 
 
 class FileSettings(ChannelSettings):
-    """A file of JSON lines. ``path`` is relative to the directory wirewatch was started in."""
+    """A file of JSON lines."""
 
     type: Literal["file"]
     path: Annotated[str, Field(min_length=1)]
 
-    def open(self, environ: Mapping[str, str]) -> FileNotifier:
-        path = Path(self.path)
+    def open(self, environ: Mapping[str, str], folder: Path) -> FileNotifier:
+        path = folder / expanded(Path(self.path))
         try:
             os.close(_open(path))
         except OSError as error:

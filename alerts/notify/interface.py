@@ -6,11 +6,13 @@ A new kind of channel is one module with a :class:`ChannelSettings` and a :class
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -99,6 +101,32 @@ class Notifier(Protocol):
         ...
 
 
+@runtime_checkable
+class BatchNotifier(Notifier, Protocol):
+    """A notifier that can tell several alerts in one message. For any other, the alerts of a group go one by one.
+
+    ``batch`` is the most alerts that one message takes. The dispatcher does not collect alerts yet, and calls ``send`` alone.
+    """
+
+    @property
+    def batch(self) -> int: ...
+
+    async def send_all(self, alerts: Sequence[Alert], attempt: Attempt) -> Result:
+        """Send one message of 1 to ``batch`` alerts once; the result holds for each of them.
+
+        A retried message has the same alerts in the same order, and :func:`message_id` is the same.
+        """
+        ...
+
+
+def message_id(alerts: Sequence[Alert]) -> str:
+    """The id by which a receiver knows a message again: that of its alert, or one that follows from those of its alerts."""
+    if len(alerts) == 1:
+        return alerts[0].alert_id
+    digest = hashlib.sha256("\n".join(alert.alert_id for alert in alerts).encode())
+    return f"ms_{digest.hexdigest()[:32]}"
+
+
 class ChannelSettings(BaseModel, ABC):
     """The settings of one channel in ``channels.yaml``; each kind has its own, told apart by ``type``.
 
@@ -110,10 +138,13 @@ class ChannelSettings(BaseModel, ABC):
     sensitive: ClassVar[frozenset[str]] = frozenset()
 
     type: str
+    subscribe: Any = None  # read by alerts.subscriptions; here, so that it is a key that a channel may have
 
     @abstractmethod
-    def open(self, environ: Mapping[str, str]) -> Notifier:
+    def open(self, environ: Mapping[str, str], folder: Path) -> Notifier:
         """A notifier for this channel, its secrets read; it connects to nothing yet.
+
+        Relative paths start from ``folder``, that of the file which names the channel.
 
         Raises:
             ChannelError: a secret is missing or is not what it should be.

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import httpx
 import msgspec
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import PlainValidator
 
-from alerts import egress, render
+from alerts import egress
 from alerts.notify.interface import Attempt, ChannelError, ChannelSettings, Dead, Result, Retry, Sent
-from alerts.notify.webhook import open_url, seconds
+from alerts.notify.reach import AllowPrivate, ChannelTls
+from alerts.notify.webhook import Timeout, open_url
 from alerts.secret import Reference, reference
+from alerts.slack.message import alert_message
 from streams.core.records import Alert
 
 _ERROR_CODE = re.compile(rb"[a-z_]{2,64}")
@@ -32,13 +36,15 @@ class SlackSettings(ChannelSettings):
 
     type: Literal["slack"]
     url: Annotated[Reference, PlainValidator(reference)]
-    timeout: Annotated[float, BeforeValidator(seconds), Field(ge=0.1, le=60)] = 15.0
-    allow_private: bool = False
+    timeout: Timeout = timedelta(seconds=15)
+    allow_private: AllowPrivate = False
+    tls: ChannelTls | None = None
 
-    def open(self, environ: Mapping[str, str]) -> SlackNotifier:
-        url = open_url(self.url, environ, allow_private=self.allow_private)
-        client = egress.open_client(allow_private=self.allow_private, connections=1)
-        return SlackNotifier(url, client, timeout=self.timeout)
+    def open(self, environ: Mapping[str, str], folder: Path) -> SlackNotifier:
+        url = open_url(self.url, environ, folder, allow_private=self.allow_private)
+        tls = self.tls.context(folder) if self.tls else None
+        transport = egress.open_transport(allow_private=self.allow_private, connections=1, tls=tls)
+        return SlackNotifier(url, transport, timeout=self.timeout.total_seconds())
 
 
 class SlackNotifier:
@@ -46,17 +52,17 @@ class SlackNotifier:
 
     concurrency = 1
 
-    def __init__(self, url: httpx.URL, client: httpx.AsyncClient, *, timeout: float) -> None:
+    def __init__(self, url: httpx.URL, transport: httpx.AsyncBaseTransport, *, timeout: float) -> None:
         self.timeout = timeout
         self._url = url
-        self._client = client
+        self._transport = transport
 
     async def send(self, alert: Alert, attempt: Attempt) -> Result:
         """Post the alert. A 4xx is final: Slack will never take this message, or the channel is gone."""
-        body = msgspec.json.encode(render.slack_message(alert))
+        body = msgspec.json.encode(alert_message(alert))
         headers = {"content-type": "application/json; charset=utf-8"}
         try:
-            answer = await egress.post(self._client, self._url, headers, body, self.timeout)
+            answer = await egress.post(self._transport, self._url, headers, body, self.timeout)
         except egress.UnreachableError as error:
             return Retry(str(error))
         if answer.ok:
@@ -70,9 +76,9 @@ class SlackNotifier:
     async def probe(self) -> str:
         """Ask for the head of the URL, which posts nothing."""
         try:
-            return await egress.probe(self._client, self._url, self.timeout)
+            return await egress.probe(self._transport, self._url, self.timeout)
         except egress.UnreachableError as error:
             raise ChannelError(str(error), "is the URL right, and may this machine reach it?") from None
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._transport.aclose()

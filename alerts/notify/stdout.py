@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, TextIO
 
 from pydantic import Field
@@ -29,12 +30,15 @@ class StdoutSettings(ChannelSettings):
     type: Literal["stdout"]
     as_json: bool = Field(default=False, alias="json")
 
-    def open(self, environ: Mapping[str, str]) -> StdoutNotifier:
+    def open(self, environ: Mapping[str, str], folder: Path) -> StdoutNotifier:
         return StdoutNotifier(sys.stdout, as_json=self.as_json)
 
 
 class StdoutNotifier:
-    """Prints alerts to a stream; in colour, with the matched words in bold, where that is a terminal."""
+    """Prints alerts to a stream, one line each; where that is a terminal, in colour, with the matched words in bold.
+
+    The text is the same in both. NO_COLOR in the environment (https://no-color.org) leaves the bold alone.
+    """
 
     concurrency = 1
     timeout = 5.0
@@ -48,7 +52,7 @@ class StdoutNotifier:
         try:
             if self._as_json:
                 self._stream.write(render.webhook_body(alert).decode() + "\n")
-            elif self._console.is_terminal:
+            elif self._stream.isatty():
                 self._console.print(_styled(alert))
             else:
                 self._stream.write(render.line(alert) + "\n")
@@ -67,8 +71,8 @@ class StdoutNotifier:
 
 def _styled(alert: Alert) -> Text:
     before, after = render.line_parts(alert)
-    text = Text(render.one_line(before), style=_STYLES[alert.rule.severity])
-    line = Text.assemble(text)
+    when, severity, rule = before
+    line = Text().append(when, style="dim").append(severity, style=_STYLES[alert.rule.severity]).append(rule)
     for piece, matched in render.segments(alert.headline.headline.headline, alert.rule.matched):
         line.append(render.one_line(piece), style="bold" if matched else "")
-    return line.append(render.one_line(after), style="dim")
+    return line.append(after, style="dim")

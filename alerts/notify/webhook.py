@@ -9,36 +9,39 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import httpx
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import AfterValidator, Field, PlainValidator
 
 from alerts import egress, render, signature
 from alerts.notify.interface import Attempt, ChannelError, ChannelSettings, Dead, Result, Retry, Sent
-from alerts.secret import WAY_OUT, Reference, SecretError, find_reference, reference, uncover
+from alerts.notify.reach import AllowPrivate, ChannelTls
+from alerts.secret import WAY_OUT, Reference, SecretError, find_reference, looks_secret, reference, uncover
+from streams.core.duration import Duration
 from streams.core.records import Alert
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 #: Headers that this module or the HTTP client sets.
 _RESERVED = frozenset({"content-length", "content-type", "host", "transfer-encoding", "connection"})
 
-#: Names of headers whose value is a secret.
-_SECRETIVE = ("authorization", "cookie", "token", "secret", "key", "password")
+#: Old and new keys in one header: room for a rotation, and a header that every receiver takes.
+_MOST_SECRETS = 5
+
+#: Hosts whose webhooks have no other secret than their address.
+_SECRET_ADDRESSES = ("hooks.slack.com", "discord.com", "discordapp.com", "webhook.office.com", "logic.azure.com")
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")  # RFC 9110, 5.6.2
 
 
-def seconds(value: Any) -> Any:
-    """A duration such as ``15s``, ``500ms`` or ``1m`` in seconds; anything else is left to pydantic."""
-    if isinstance(value, str):
-        figure = value.rstrip("ms ")
-        unit = value[len(figure) :].strip()
-        if unit in _UNITS and figure.replace(".", "", 1).isdigit():
-            return float(figure) * _UNITS[unit]
-        raise ValueError("a duration is a figure and `ms`, `s` or `m`, such as 15s")
-    return value
+def _in_bounds(timeout: timedelta) -> timedelta:
+    if not timedelta(milliseconds=100) <= timeout <= timedelta(seconds=60):
+        raise ValueError("a time-out lies between 100ms and 60s")
+    return timeout
+
+
+Timeout = Annotated[Duration, AfterValidator(_in_bounds)]
 
 
 def _url(value: Any) -> Reference | str:
@@ -51,6 +54,11 @@ def _url(value: Any) -> Reference | str:
     url = egress.check_url(text, allow_private=True)  # `allow_private` is known once the channel is opened
     if url.userinfo:
         raise ValueError(f"a user and password in a URL are a secret: {WAY_OUT}")
+    if any(url.host == host or url.host.endswith(f".{host}") for host in _SECRET_ADDRESSES):
+        raise ValueError(f"webhooks of {url.host} are secret addresses: {WAY_OUT}")
+    secret = next(filter(looks_secret, url.params), None)
+    if secret is not None:
+        raise ValueError(f"a URL with a `{secret}` is a secret: {WAY_OUT}")
     return text
 
 
@@ -62,13 +70,13 @@ def _headers(value: Any) -> dict[str, Reference | str]:
 
 def _header(name: str, value: Any) -> Reference | str:
     if not set(name) <= _TOKEN or not name:
-        raise ValueError(f"`{name}` is no name of an HTTP header")
+        raise ValueError("a name of a header has letters, digits and `-` only")  # it may be `name: secret`
     if name in _RESERVED or name.startswith("webhook-"):
         raise ValueError(f"`{name}` is set by wirewatch: leave it out")
     found = find_reference(value)
     if found is not None:
         return found
-    if any(part in name for part in _SECRETIVE):
+    if looks_secret(name):
         raise ValueError(f"the value of `{name}` is a secret: {WAY_OUT}")
     text = uncover(value)
     if not isinstance(text, str) or not text.isprintable() or not text.isascii():
@@ -76,79 +84,94 @@ def _header(name: str, value: Any) -> Reference | str:
     return text
 
 
+def _secrets(value: Any) -> tuple[Reference, ...]:
+    given = uncover(value)
+    several = given if isinstance(given, list) else [value]
+    if not 1 <= len(several) <= _MOST_SECRETS:
+        raise ValueError(f"list 1 to {_MOST_SECRETS} secrets")
+    return tuple(reference(one) for one in several)
+
+
 class WebhookSettings(ChannelSettings):
-    """A receiver of Standard Webhooks. Without a ``secret`` the webhooks are not signed."""
+    """A receiver of Standard Webhooks, signed with each ``secret``. Without one the webhooks are not signed."""
 
     sensitive: ClassVar[frozenset[str]] = frozenset({"url", "secret", "headers"})
 
     type: Literal["webhook"]
     url: Annotated[Reference | str, PlainValidator(_url)]
-    secret: Annotated[Reference, PlainValidator(reference)] | None = None
+    secret: Annotated[tuple[Reference, ...], PlainValidator(_secrets)] | None = None
     headers: Annotated[dict[str, Reference | str], PlainValidator(_headers)] = Field(default_factory=dict)
-    timeout: Annotated[float, BeforeValidator(seconds), Field(ge=0.1, le=60)] = 15.0
+    timeout: Timeout = timedelta(seconds=15)
     concurrency: Annotated[int, Field(ge=1, le=64)] = 8
-    allow_private: bool = False
+    allow_private: AllowPrivate = False
+    tls: ChannelTls | None = None
 
-    def open(self, environ: Mapping[str, str]) -> WebhookNotifier:
-        url = open_url(self.url, environ, allow_private=self.allow_private)
-        secrets = [_signing_key(self.secret, environ)] if self.secret else []
-        headers = {name: _header_value(name, value, environ) for name, value in self.headers.items()}
+    def open(self, environ: Mapping[str, str], folder: Path) -> WebhookNotifier:
+        url = open_url(self.url, environ, folder, allow_private=self.allow_private)
+        keys = [_signing_key(place, environ, folder) for place in self.secret or ()]
+        headers = {name: _header_value(name, value, environ, folder) for name, value in self.headers.items()}
         return WebhookNotifier(
             url,
-            egress.open_client(allow_private=self.allow_private, connections=self.concurrency),
-            secrets=secrets,
+            egress.open_transport(
+                allow_private=self.allow_private,
+                connections=self.concurrency,
+                tls=self.tls.context(folder) if self.tls else None,
+            ),
+            keys=keys,
             headers=headers,
-            timeout=self.timeout,
+            timeout=self.timeout.total_seconds(),
             concurrency=self.concurrency,
         )
 
 
-def open_url(url: Reference | str, environ: Mapping[str, str], *, allow_private: bool) -> httpx.URL:
+def open_url(
+    url: Reference | str, environ: Mapping[str, str], folder: Path, *, allow_private: egress.Allowed
+) -> httpx.URL:
     """The URL of a channel, read from where it is kept.
 
     Raises:
         ChannelError: it is not there, is no URL, or leads to a private address against the channel's
         settings.
     """
-    text = _read(url, environ, "url") if isinstance(url, Reference) else url
+    text = _read(url, environ, folder, "url") if isinstance(url, Reference) else url
     try:
         return egress.check_url(text, allow_private=allow_private)
     except ValueError as error:
         raise ChannelError(f"`url`: {error}") from None
 
 
-def _read(place: Reference, environ: Mapping[str, str], setting: str) -> str:
+def _read(place: Reference, environ: Mapping[str, str], folder: Path, setting: str) -> str:
     try:
-        return place.resolve(environ).get_secret_value()
+        return place.resolve(environ, folder).get_secret_value()
     except SecretError as error:
         raise ChannelError(f"`{setting}`: {error}", f"set it, or point `{setting}` elsewhere") from None
 
 
-def _signing_key(place: Reference, environ: Mapping[str, str]) -> bytes:
+def _signing_key(place: Reference, environ: Mapping[str, str], folder: Path) -> signature.Key:
     try:
-        return signature.parse_secret(_read(place, environ, "secret"))
+        return signature.parse_key(_read(place, environ, folder, "secret"))
     except signature.SignatureError as error:
         raise ChannelError(f"`secret`: {place} does not fit: {error}") from None
 
 
-def _header_value(name: str, value: Reference | str, environ: Mapping[str, str]) -> str:
+def _header_value(name: str, value: Reference | str, environ: Mapping[str, str], folder: Path) -> str:
     if isinstance(value, str):
         return value
-    text = _read(value, environ, f"headers.{name}")
+    text = _read(value, environ, folder, f"headers.{name}")
     if not text.isprintable() or not text.isascii():
         raise ChannelError(f"`headers.{name}`: {value} is not one line of ASCII text")
     return text
 
 
 class WebhookNotifier:
-    """Posts alerts to one URL, signed where there are ``secrets``."""
+    """Posts alerts to one URL, signed with each of the ``keys``."""
 
     def __init__(
         self,
         url: httpx.URL,
-        client: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         *,
-        secrets: Sequence[bytes],
+        keys: Sequence[signature.Key],
         headers: Mapping[str, str],
         timeout: float,
         concurrency: int,
@@ -156,16 +179,16 @@ class WebhookNotifier:
         self.timeout = timeout
         self.concurrency = concurrency
         self._url = url
-        self._client = client
-        self._secrets = secrets
+        self._transport = transport
+        self._keys = keys
         self._headers = {**headers, "content-type": "application/json"}
 
     async def send(self, alert: Alert, attempt: Attempt) -> Result:
         """Post the alert. Every attempt has the alert's id as ``webhook-id``, and the same bytes as body."""
         body = render.webhook_body(alert)
-        headers = self._headers | signature.headers(self._secrets, alert.alert_id, attempt.at, body)
+        headers = self._headers | signature.headers(self._keys, alert.alert_id, attempt.at, body)
         try:
-            answer = await egress.post(self._client, self._url, headers, body, self.timeout)
+            answer = await egress.post(self._transport, self._url, headers, body, self.timeout)
         except egress.UnreachableError as error:
             return Retry(str(error))
         if answer.ok:
@@ -178,9 +201,9 @@ class WebhookNotifier:
     async def probe(self) -> str:
         """Ask for the head of the URL, which posts nothing."""
         try:
-            return await egress.probe(self._client, self._url, self.timeout)
+            return await egress.probe(self._transport, self._url, self.timeout)
         except egress.UnreachableError as error:
             raise ChannelError(str(error), "is the URL right, and may this machine reach it?") from None
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._transport.aclose()

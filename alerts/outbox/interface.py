@@ -21,9 +21,8 @@ from typing import Protocol
 
 from streams.core.records import Alert, Delivery
 
-#: How long it is remembered that an alert came to its end, and a dead alert kept: longer than all attempts of
-#: the retry schedule take together (three days and a few hours), and not longer than Kafka keeps the
-#: ``alerts`` topic.
+#: How long it is remembered that an alert came to its end, and a dead alert kept. No alert is sent that is older than
+#: this, so none whose end has been forgotten; and it is not longer than Kafka keeps the ``alerts`` topic.
 TERMINAL_TTL = timedelta(days=7)
 
 
@@ -135,8 +134,20 @@ class Outbox(Protocol):
         """How many alerts of a channel there are of each sort, at one moment."""
         ...
 
+    async def holds(self, channel: str, ids: Collection[str]) -> set[str]:
+        """Those of some alerts of a channel that are queued or leased, or of which it is remembered how they ended."""
+        ...
+
     async def dead(self, channel: str, now: datetime, limit: int = 500) -> list[Alert]:
         """Dead alerts of a channel, the oldest first."""
+        ...
+
+    async def serve(self, channels: Collection[str], until: datetime) -> None:
+        """Say that somebody serves these channels, or will, until then at least."""
+        ...
+
+    async def forgotten(self, now: datetime) -> set[str]:
+        """Channels that hold alerts, or outcomes that are not in Kafka, and that nobody says to serve at ``now``."""
         ...
 
     async def epoch(self, channel: str) -> str | None:

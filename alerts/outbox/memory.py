@@ -35,6 +35,7 @@ class _ChannelState:
     dead: dict[str, tuple[datetime, Alert]] = field(default_factory=dict)
     outcomes: dict[str, Delivery] = field(default_factory=dict)
     epoch: str | None = None
+    served: datetime | None = None
 
     def ended(self, alert_id: str, now: datetime) -> bool:
         """The alert came to its end, and its marker has not expired."""
@@ -126,9 +127,25 @@ class MemoryOutbox(Outbox):
             dead=sum(expires > now for expires, _ in state.dead.values()),
         )
 
+    async def holds(self, channel: str, ids: Collection[str]) -> set[str]:
+        state = self._channels[channel]
+        return {name for name in ids if name in state.jobs or name in state.done or name in state.dead}
+
     async def dead(self, channel: str, now: datetime, limit: int = 500) -> list[Alert]:
         kept = [died for died in self._channels[channel].dead.values() if died[0] > _whole(now)]
         return [alert for _, alert in sorted(kept, key=lambda died: died[0])[:limit]]
+
+    async def serve(self, channels: Collection[str], until: datetime) -> None:
+        for channel in channels:
+            state = self._channels[channel]
+            state.served = max(_whole(until), state.served or _whole(until))
+
+    async def forgotten(self, now: datetime) -> set[str]:
+        return {
+            channel
+            for channel, state in self._channels.items()
+            if (state.jobs or state.outcomes) and (state.served is None or state.served <= _whole(now))
+        }
 
     async def epoch(self, channel: str) -> str | None:
         return self._channels[channel].epoch

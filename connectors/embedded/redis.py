@@ -107,6 +107,7 @@ class Redis:
         self._server: Server | None = None
         self._port = 0
         self._process: Process | None = None
+        self._run_id = ""
 
     def __enter__(self) -> Self:
         self.start()
@@ -122,9 +123,23 @@ class Redis:
         return f"redis://127.0.0.1:{self._port}/0"
 
     @property
+    def run_id(self) -> str:
+        """What Redis calls this run of itself; another one at every start. Known once the server was ready."""
+        return self._run_id
+
+    @property
     def alive(self) -> bool:
         """Whether the server runs."""
         return self._process is not None and self._process.alive
+
+    def check(self) -> None:
+        """Look whether the server, once started, still runs.
+
+        Raises:
+            EmbeddedError: it has ended; the error has the last lines of its log.
+        """
+        if not self._running.alive:
+            raise self._running.ended("Redis")
 
     def start(self) -> None:
         """Start the server, and return when it has read its data and answers.
@@ -210,7 +225,7 @@ class Redis:
     def _wait(self) -> None:
         process, deadline = self._running, time.monotonic() + START_SECONDS
         with redis.Redis(host="127.0.0.1", port=self._port, socket_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
-            while not _answers(client, process):
+            while not (run_id := _run_id(client, self._directory / "data")):
                 if not process.alive:
                     raise EmbeddedError(
                         f"Redis ended with exit code {process.exit_code} while it started",
@@ -222,6 +237,7 @@ class Redis:
                         f"is the machine busy? Its log ends with:\n{process.log_tail()}",
                     )
                 time.sleep(0.01)
+        self._run_id = run_id
 
 
 def server_arguments(port: int) -> list[str]:
@@ -241,10 +257,11 @@ def server_arguments(port: int) -> list[str]:
     return [argument for name, value in settings.items() for argument in (f"--{name}", value)]
 
 
-def _answers(client: redis.Redis, process: Process) -> bool:
-    """Whether our server has read its data and answers; another one on the port does not count."""
+def _run_id(client: redis.Redis, data: Path) -> str:
+    """The run id of our server, once it has read its data and answers; else "". Another one on the port is not ours."""
     try:
-        client.ping()
+        if client.config_get("dir")["dir"] != str(data.resolve()):
+            return ""
+        return str(client.info("server")["run_id"])
     except redis.RedisError:  # nobody there yet, or still reading its data
-        return False
-    return process.alive
+        return ""

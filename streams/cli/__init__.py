@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from streams.cli import demo, doctor, ingest, init, logs, rules, up, worker
+from streams.cli import (
+    channels,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    ingest,
+    init,
+    logs,
+    replay,
+    routes,
+    rules,
+    silence,
+    topics,
+    up,
+    worker,
+)
 
 app = typer.Typer(
     name="wirewatch",
@@ -22,6 +38,13 @@ app.command("up")(up.up)
 app.command("worker")(worker.worker)
 app.command("ingest")(ingest.ingest)
 app.add_typer(rules.app, name="rules")
+app.add_typer(topics.app, name="topics")
+app.add_typer(channels.app, name="channels")
+app.add_typer(routes.app, name="routes")
+app.add_typer(silence.app, name="silence")
+app.add_typer(evaluate.app, name="evaluate")
+app.command("replay")(replay.replay)
+app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from connectors.embedded import EmbeddedError
 from streams.core.document import Problem, RefusedError
@@ -21,6 +24,10 @@ from streams.settings import Loaded, load
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+#: How often a progress bar hears of it, in headlines.
+TOLD_EVERY = 500
 
 
 class Exit(IntEnum):
@@ -31,7 +38,13 @@ class Exit(IntEnum):
     USAGE = 2  # the command line is wrong
     REFUSED = 3  # a file of the user's is refused
     UNREACHABLE = 4  # Kafka, Redis or the disk cannot be had
-    INTERRUPTED = 130
+    CRASHED = 70  # a fault of ours, as sysexits(3) has it: start it again
+    INTERRUPTED = 130  # by Ctrl-C, as a shell has it: 128 and the number of the signal
+    TERMINATED = 143  # by SIGTERM
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM came. The end is as orderly as after Ctrl-C, and has an exit code of its own."""
 
 
 class UnreachableError(Exception):
@@ -43,11 +56,16 @@ class UnreachableError(Exception):
         self.hint = hint
 
 
+#: What stands after an option that takes no value, in the help: nothing, rather than the name of a type.
+FLAG = " "
+
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="The settings file.", show_default="wirewatch.yaml, if there is one"),
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="The settings file.", show_default="wirewatch.yaml, if there is one"
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", metavar=FLAG, help="Print JSON, for programs.")]
 
 
 def clock() -> datetime:
@@ -65,15 +83,28 @@ def print_json(value: Any) -> None:
     out.print(json.dumps(value, ensure_ascii=False, indent=2, default=str), markup=False)
 
 
-def print_problems(problems: Sequence[Problem]) -> None:
-    """Each problem on a line, on standard error."""
+def print_problems(problems: Sequence[Problem], more: int = 0) -> None:
+    """Each problem on a line, on standard error; ``more`` are those that are only counted."""
     for problem in problems:
         place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
         err.print(f"[bold]{escape(place)}[/bold]: {escape(problem.message)}")
         if problem.hint:
             err.print(f"    [dim]{escape(problem.hint)}[/dim]")
-    count = len(problems)
-    err.print(f"[red]{count} problem{'s' if count != 1 else ''}[/red]")
+    if more:
+        err.print(f"and {more:,} more")
+    err.print(f"[red]{several(len(problems) + more, 'problem')}[/red]")
+
+
+def several(number: int, noun: str) -> str:
+    """A number and what it counts: "1 pair", "2,000 pairs"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def tell_error(message: str, hint: str = "") -> None:
+    """What went wrong and what to do about it, on standard error."""
+    err.print(f"[red]{escape(message)}[/red]")
+    if hint:
+        err.print(f"    [dim]{escape(hint)}[/dim]")
 
 
 @contextmanager
@@ -83,23 +114,60 @@ def told_plainly(*, as_json: bool = False) -> Iterator[None]:
         yield
     except RefusedError as error:
         if as_json:
-            print_json({"ok": False, "problems": [problem.as_dict() for problem in error.problems]})
+            told = [problem.as_dict() for problem in error.problems]
+            print_json({"ok": False, "problems": told, "count": len(told) + error.more})
         else:
-            print_problems(error.problems)
+            print_problems(error.problems, error.more)
         raise typer.Exit(Exit.REFUSED) from None
     except (EmbeddedError, UnreachableError) as error:
         if as_json:
             print_json({"ok": False, "error": error.message, "hint": error.hint})
         else:
-            err.print(f"[red]{escape(error.message)}[/red]")
-            if error.hint:
-                err.print(f"    [dim]{escape(error.hint)}[/dim]")
+            tell_error(error.message, error.hint)
         raise typer.Exit(Exit.UNREACHABLE) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         err.print("interrupted")
-        raise typer.Exit(Exit.INTERRUPTED) from None
+        ending = Exit.TERMINATED if isinstance(interrupt, TerminatedError) else Exit.INTERRUPTED
+        raise typer.Exit(ending) from None
+
+
+def write_file(file: Path, content: bytes) -> None:
+    """Write a file that the user asked for.
+
+    Raises:
+        UnreachableError: it cannot be written there.
+    """
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise UnreachableError(f"{file} cannot be written: {error.strerror or error}", "choose another place") from None
+
+
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """SIGTERM raises :class:`TerminatedError` within the block, as Ctrl-C raises KeyboardInterrupt."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise TerminatedError
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def progress() -> Callable[[str], None]:
     """Lines for people about what takes its time, on standard error."""
     return lambda line: err.print(f"[dim]{escape(line)}[/dim]")
+
+
+@contextmanager
+def counted(total: int | None) -> Iterator[Callable[[int], None]]:
+    """Says on a terminal how many headlines are done."""
+    columns = [SpinnerColumn(), TextColumn("{task.completed:,.0f} headlines"), TimeElapsedColumn()]
+    with Progress(
+        *columns, *([BarColumn()] if total else []), console=err, transient=True, disable=not err.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.update(task, completed=count)

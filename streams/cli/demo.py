@@ -9,13 +9,14 @@ import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -29,11 +30,23 @@ from alerts.receiver import Received, Receiver
 from connectors.embedded.process import Process
 from connectors.interface import Context
 from connectors.registry import SOURCES
-from streams.cli.common import Exit, JsonOption, clock, err, out, print_json, settings, told_plainly
-from streams.cli.ingest import Sent, send
+from streams.cli.common import (
+    FLAG,
+    Exit,
+    JsonOption,
+    UnreachableError,
+    clock,
+    ending_on_sigterm,
+    err,
+    out,
+    print_json,
+    settings,
+    told_plainly,
+)
 from streams.cli.init import write_starter
+from streams.cli.sending import send
 from streams.cli.services import Addresses, addresses, members, serve
-from streams.cli.up import stopping_on_sigterm, watch, worker_process
+from streams.cli.up import worker_process
 from streams.core.records import Alert, Dropped
 from streams.settings import Loaded
 from streams.worker.history import read_tail
@@ -58,6 +71,8 @@ channels:
   desk: {{type: webhook, url: "{url}", secret: env:WIREWATCH_DEMO_SECRET, allow_private: true}}
   archive: {{type: file, path: "{path}"}}
 """
+#: The other ends of the channels above.
+_ENDS = {"desk": "at the desk's webhook", "archive": "in the archive, a file"}
 _STYLES = {
     "info": "dim",
     "low": "cyan",
@@ -65,14 +80,6 @@ _STYLES = {
     "high": "bright_red",
     "critical": "bold bright_red",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What the topics say in the end."""
-
-    tally: Tally
-    dropped: Sequence[Dropped]
 
 
 @dataclass(slots=True)
@@ -94,6 +101,50 @@ class Desk:
             out.print(_shown(alert))
 
 
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """The alerts of one channel by their ids: those that the topic ``alerts`` has, and those at the other end."""
+
+    decided: frozenset[str]
+    arrived: Counter[str]
+
+    @property
+    def repeated(self) -> int:
+        """Arrivals beyond the first of each alert: after a failure an alert may come twice, with the same id."""
+        return self.arrived.total() - len(self.arrived)
+
+    def faults(self) -> Iterator[str]:
+        """What is not as it should be."""
+        for alert in sorted(self.decided - self.arrived.keys()):
+            yield f"{alert} never arrived"
+        for alert in sorted(self.arrived.keys() - self.decided):
+            yield f"{alert} arrived, and no rule decided it"
+
+
+@dataclass(slots=True)
+class Account:
+    """What went in and what came out, as far as the demo has come."""
+
+    headlines: int = 0
+    tally: Tally = field(default_factory=Tally)
+    dropped: list[Dropped] = field(default_factory=list)
+    channels: dict[str, Arrivals] = field(default_factory=dict)
+
+    def faults(self) -> Iterator[str]:
+        """Why in ≠ out; nothing where in = out."""
+        tally = self.tally
+        decided = tally.unique + tally.dropped + tally.invalid
+        if decided != self.headlines:
+            yield f"{self.headlines} headlines went in and {decided} came out"
+        yield from (f"headline {place} came out nowhere" for place in tally.missing)
+        if not tally.finished:
+            yield "not all is done yet"
+        if tally.outcomes["dead"]:
+            yield f"{tally.outcomes['dead']} alerts could not be delivered"
+        for name, arrivals in self.channels.items():
+            yield from (f"channel {name}: {fault}" for fault in arrivals.faults())
+
+
 def _shown(alert: Alert) -> Text:
     rule, headline = alert.rule, alert.headline.headline
     text = Text(f"{headline.published.astimezone(UTC):%H:%M}  ")
@@ -106,36 +157,45 @@ def _shown(alert: Alert) -> Text:
 
 
 def demo(
-    stay: Annotated[bool, typer.Option("--stay", help="Keep everything up until Ctrl-C.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", metavar=FLAG, help="Keep everything up until Ctrl-C.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run the main job once: Kafka and Redis start on this machine, a ticker goes in, alerts come out.
 
-    Nothing is left behind. Exits with 0 if every headline and every alert is accounted for.
+    Nothing is left behind. Exits with 0 if every headline and every alert is accounted for: the alerts that the rules
+    decided are compared, one by one, with the webhooks that arrived and the lines of the archive.
 
     Example: wirewatch demo --stay
     """
     with (
         told_plainly(as_json=as_json),
-        stopping_on_sigterm(),
+        ending_on_sigterm(),
         tempfile.TemporaryDirectory(prefix="wirewatch-") as folder,
     ):
         begun = time.monotonic()
-        desk = Desk(quiet=as_json)
+        desk, account = Desk(quiet=as_json), Account()
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
         with Receiver(secret=secret, on_post=desk.take) as receiver:
             loaded = _project(Path(folder), receiver.url)
-            with serve(loaded):
-                where = addresses(loaded)
-                log = Path(folder) / "worker.log"
-                with worker_process(loaded.file, environ={"WIREWATCH_DEMO_SECRET": secret}, log=log) as process:
-                    sent, result = asyncio.run(_run(loaded, where, process, quiet=as_json))
-                    _summarise(sent, result, desk, time.monotonic() - begun, as_json=as_json)
-                    if not _sound(sent, result.tally, desk):
-                        err.print(f"[red]not everything came out[/red]; the worker's last words:\n{process.log_tail()}")
+            try:
+                with serve(loaded) as check, _worker(loaded, secret) as process:
+                    asyncio.run(_run(account, loaded, addresses(loaded), process, desk))
+                    _summarise(account, desk, time.monotonic() - begun, as_json=as_json)
+                    if _faults(account, desk):
+                        err.print(f"the worker's last words:\n{process.log_tail()}", markup=False)
                         raise typer.Exit(Exit.FOUND)
                     if stay:
-                        _stay(loaded, process)
+                        _stay(loaded, process, check)
+            except KeyboardInterrupt:
+                _summarise(account, desk, time.monotonic() - begun, as_json=as_json, interrupted=True)
+                raise
+
+
+@contextlib.contextmanager
+def _worker(loaded: Loaded, secret: str) -> Iterator[Process]:
+    log = loaded.path(Path("worker.log"))
+    with worker_process(loaded.file, environ={"WIREWATCH_DEMO_SECRET": secret}, log=log) as process:
+        yield process
 
 
 def _project(folder: Path, url: str) -> Loaded:
@@ -146,19 +206,40 @@ def _project(folder: Path, url: str) -> Loaded:
     return settings(folder / "wirewatch.yaml")
 
 
-async def _run(loaded: Loaded, where: Addresses, process: Process, *, quiet: bool) -> tuple[Sent, Result]:
+async def _run(account: Account, loaded: Loaded, where: Addresses, process: Process, desk: Desk) -> None:
     kafka = loaded.settings.kafka
     topics = Topics(kafka.topic_prefix)
     await create_topics(where.kafka, topics, partitions=kafka.partitions, replication=kafka.replication)
     await _working(where, kafka.group, process)
     ticker = (resources.files("connectors") / "samples" / "ticker.txt").read_bytes()
     readings = SOURCES["ticker"].read(BytesIO(ticker), Context("Demo Wire", None, ZoneInfo("UTC"), clock()))
-    sent = await send(where, topics, (("ticker.txt", reading) for reading in readings))
-    if not quiet:
-        out.print(f"{sent.headlines} headlines of a ticker went in; the alerts as they arrive at the desk's webhook:\n")
-    tally = await _come_out(where, topics, kafka.group, sent, process)
-    decode = msgspec.json.Decoder(Dropped).decode
-    return sent, Result(tally, [decode(value) async for _, value in read_tail(where.kafka, [topics.dropped], _DAY_MS)])
+    sent = await send(where.kafka, topics, (("ticker.txt", reading) for reading in readings))
+    account.headlines = sent.headlines
+    if not desk.quiet:
+        out.print(f"{sent.headlines} headlines of a ticker went in; the alerts as they arrive at the desk's webhook,")
+        out.print("each with the time of its headline:\n")
+    await _come_out(account, where, topics, kafka.group, process)
+    await _compare(account, where, topics, desk, loaded.path(Path("alerts.jsonl")))
+
+
+async def _compare(account: Account, where: Addresses, topics: Topics, desk: Desk, archive: Path) -> None:
+    """Count what the topics have against what is at the other end of each channel."""
+    decided: dict[str, set[str]] = {"desk": set(), "archive": set()}
+    async for topic, value in read_tail(where.kafka, [topics.dropped, topics.alerts], _DAY_MS):
+        if topic == topics.dropped:
+            account.dropped.append(msgspec.json.decode(value, type=Dropped))
+        else:
+            alert = msgspec.json.decode(value, type=Alert)
+            decided[alert.channel].add(alert.alert_id)
+    arrived = {
+        "desk": Counter(alert.alert_id for alert in desk.alerts),
+        "archive": Counter(_ids(archive)),
+    }
+    account.channels = {name: Arrivals(frozenset(decided[name]), arrived[name]) for name in decided}
+
+
+def _ids(archive: Path) -> list[str]:
+    return [msgspec.json.decode(line)["data"]["alert_id"] for line in archive.read_bytes().splitlines()]
 
 
 async def _working(where: Addresses, group: str, process: Process) -> None:
@@ -171,76 +252,108 @@ async def _working(where: Addresses, group: str, process: Process) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _come_out(where: Addresses, topics: Topics, group: str, sent: Sent, process: Process) -> Tally:
-    """The tally once everything came out, or once patience or the worker ended."""
+async def _come_out(account: Account, where: Addresses, topics: Topics, group: str, process: Process) -> None:
+    """Keep the tally until everything came out, or until patience or the worker ended."""
     deadline = time.monotonic() + PATIENCE
-    tally = Tally()
     while time.monotonic() < deadline and process.alive:
         with contextlib.suppress(KafkaError):
-            tally = await count(where.kafka, topics, group, reach_ms=_DAY_MS)
-            if tally.read >= sent.headlines and tally.finished:
-                break
+            account.tally = await count(where.kafka, topics, group, now=clock())
+            if account.tally.read >= account.headlines and account.tally.finished:
+                return
         await asyncio.sleep(0.2)
-    return tally
 
 
-def _sound(sent: Sent, tally: Tally, desk: Desk) -> bool:
-    decided = tally.unique + tally.dropped + tally.invalid
-    return tally.finished and decided == sent.headlines and not tally.outcomes["dead"] and not desk.unverified
+def _faults(account: Account, desk: Desk) -> list[str]:
+    unsigned = [f"{desk.unverified} webhooks came without a good signature"] if desk.unverified else []
+    return [*account.faults(), *unsigned]
 
 
-def _summarise(sent: Sent, result: Result, desk: Desk, seconds: float, *, as_json: bool) -> None:
-    tally = result.tally
+def _summarise(account: Account, desk: Desk, seconds: float, *, as_json: bool, interrupted: bool = False) -> None:
+    faults = _faults(account, desk)
     if as_json:
-        print_json(
-            {
-                "ok": _sound(sent, tally, desk),
-                "headlines": {
-                    "in": sent.headlines,
-                    "unique": tally.unique,
-                    "dropped": tally.dropped,
-                    "invalid": tally.invalid,
-                },
-                "alerts": {"decided": tally.alerts, **tally.outcomes},
-                "webhooks": [msgspec.to_builtins(alert) for alert in desk.alerts],
-                "seconds": round(seconds, 1),
-            }
-        )
+        print_json(_report(account, desk, faults, seconds, interrupted=interrupted))
         return
-    for line in _lines(sent, result, desk):
+    if interrupted:
+        out.print(f"\ninterrupted after {seconds:.1f} s, with {account.headlines} headlines sent", end="")
+        out.print(f" and {len(desk.alerts)} alerts at the desk's webhook")
+        return
+    for line in _lines(account, desk, faults):
         out.print(line)
     out.print(f"\n[dim]{seconds:.1f} s in all. Next: [/dim]wirewatch init desk && cd desk && wirewatch up")
 
 
-def _lines(sent: Sent, result: Result, desk: Desk) -> Iterator[str]:
-    tally, outcomes = result.tally, result.tally.outcomes
-    yield "\n[green]in = out[/green]" if _sound(sent, tally, desk) else "\n[red]in ≠ out[/red]"
+def _report(
+    account: Account, desk: Desk, faults: Collection[str], seconds: float, *, interrupted: bool
+) -> Mapping[str, Any]:
+    tally = account.tally
+    return {
+        "ok": not faults and not interrupted,
+        "interrupted": interrupted,
+        "faults": list(faults),
+        "headlines": {
+            "in": account.headlines,
+            "unique": tally.unique,
+            "dropped": tally.dropped,
+            "invalid": tally.invalid,
+        },
+        "alerts": {"decided": tally.alerts, **tally.outcomes},
+        "channels": {
+            name: {
+                "decided": sorted(arrivals.decided),
+                "arrived": sorted(arrivals.arrived),
+                "repeated": arrivals.repeated,
+            }
+            for name, arrivals in account.channels.items()
+        },
+        "webhooks": [msgspec.to_builtins(alert) for alert in desk.alerts],
+        "seconds": round(seconds, 1),
+    }
+
+
+def _lines(account: Account, desk: Desk, faults: Sequence[str]) -> Iterator[str]:
+    tally, outcomes = account.tally, account.tally.outcomes
+    yield "\n[red]in ≠ out[/red]" if faults else "\n[green]in = out[/green]"
+    yield from (f"  [red]{escape(fault)}[/red]" for fault in faults)
     yield (
-        f"  headlines  {sent.headlines} in = {tally.unique} unique + {tally.dropped} dropped as repeats "
+        f"  headlines  {account.headlines} in = {tally.unique} unique + {tally.dropped} dropped as repeats "
         f"+ {tally.invalid} invalid"
     )
-    for dropped in result.dropped:
+    for dropped in account.dropped:
         yield f"             [dim]repeat: {escape(dropped.headline.headline)}[/dim]"
     yield (
         f"  alerts     {tally.alerts} = {outcomes['delivered']} delivered + {outcomes['suppressed']} suppressed "
         f"+ {outcomes['dead']} dead + {tally.pending} waiting"
     )
-    if desk.delays:
-        elsewhere = tally.alerts - len(desk.alerts)
-        yield f"  channels   {len(desk.alerts)} to the desk's webhook, {elsewhere} to the archive, a file"
-        yield (
-            f"  webhooks   {len(desk.alerts) - desk.unverified} with a good signature; from Kafka to the desk "
-            f"{_median(desk.delays)} ms in the median, the worker's first headlines included"
-        )
+    if not desk.delays:
+        return
+    parts = [
+        f"{len(arrivals.arrived)} of {len(arrivals.decided)} {_ENDS[name]}"
+        + (f" ({arrivals.repeated} of them twice)" if arrivals.repeated else "")
+        for name, arrivals in account.channels.items()
+    ]
+    yield f"  channels   {', '.join(parts)}, compared by their ids"
+    yield (
+        f"  webhooks   {len(desk.alerts) - desk.unverified} with a good signature; from Kafka to the desk "
+        f"{_median(desk.delays)} ms in the median, the worker's first headlines included"
+    )
 
 
 def _median(delays: Sequence[float]) -> str:
     return f"{statistics.median(delays):.0f}"
 
 
-def _stay(loaded: Loaded, process: Process) -> None:
-    out.print(
-        f"\nEverything stays up until Ctrl-C. From another terminal:\n  wirewatch ingest --config {loaded.file} FILE"
-    )
-    out.print(f"  wirewatch doctor --config {loaded.file}\n")
-    watch([process])
+def _stay(loaded: Loaded, process: Process, check: Callable[[], None]) -> None:
+    """Wait for Ctrl-C or SIGTERM, which are here the way to end.
+
+    Raises:
+        EmbeddedError: Kafka or Redis ended by itself.
+        UnreachableError: the worker did.
+    """
+    file = escape(str(loaded.file))
+    out.print(f"\nEverything stays up until Ctrl-C. From another terminal:\n  wirewatch ingest --config {file} FILE")
+    out.print(f"  wirewatch doctor --config {file}\n")
+    with contextlib.suppress(KeyboardInterrupt):
+        while process.alive:
+            check()
+            time.sleep(0.2)
+        raise UnreachableError(f"the worker ended with exit code {process.exit_code}", process.log_tail())

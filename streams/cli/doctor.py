@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from typing import Annotated, Literal
 
 import typer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.markup import escape
 
 from alerts.channels import Channel
 from alerts.notify.interface import ChannelError
+from alerts.outbox import Counts, Outbox, RedisOutbox
 from streams.cli.common import (
     ConfigOption,
     Exit,
     JsonOption,
     UnreachableError,
+    clock,
     out,
     print_json,
     settings,
     told_plainly,
 )
 from streams.cli.plan import Rulebook, load_rulebook
-from streams.cli.services import Addresses, addresses, ask_kafka, ask_redis, members
+from streams.cli.services import Addresses, WrongServiceError, addresses, ask_kafka, ask_redis
 from streams.core.document import RefusedError
 from streams.core.duration import parse_duration
 from streams.settings import Loaded
 from streams.worker.history import partitions_of
-from streams.worker.tally import Tally, count
+from streams.worker.survey import Copies, Group, read_copies, read_group
+from streams.worker.tally import Offsets, Tally, count, read_offsets, stuck
 from streams.worker.topics import Topics
+
+#: How long the lag is watched where there is one, seconds: longer than workers take from one commit to the next.
+WATCHED = 5.0
+#: How long Kafka may take to answer, milliseconds; what is no Kafka at all often does not.
+_PATIENCE_MS = 5_000
+#: As many of what is missing are named.
+_NAMED = 5
 
 State = Literal["ok", "warning", "failed"]
 _MARKS = {
@@ -58,7 +70,7 @@ def doctor(
 ) -> None:
     """Look whether Kafka, Redis and the channels can be reached, the topics exist, and in = out.
 
-    Exits with 1 if something is not in order.
+    Reads and sends nothing but a look at each channel. Exits with 1 if something is not in order; a warning is none.
 
     Examples:
 
@@ -68,11 +80,11 @@ def doctor(
     """
     with told_plainly(as_json=as_json):
         try:
-            reach_ms = round(parse_duration(since).total_seconds() * 1000)
+            reach = parse_duration(since)
         except ValueError as error:
             raise typer.BadParameter(f"--since: {error}, not {since!r}") from None
         loaded = settings(config)
-        findings = asyncio.run(_examine(loaded, reach_ms))
+        findings = asyncio.run(_examine(loaded, reach))
     sound = all(finding.state != "failed" for finding in findings)
     if as_json:
         print_json({"ok": sound, "findings": [asdict(finding) for finding in findings]})
@@ -85,55 +97,61 @@ def doctor(
         raise typer.Exit(Exit.FOUND)
 
 
-async def _examine(loaded: Loaded, reach_ms: int) -> list[Finding]:
+async def _examine(loaded: Loaded, reach: timedelta) -> list[Finding]:
     findings: list[Finding] = []
     book = None
     try:
         book = load_rulebook(loaded)
         findings.append(Finding("files", "ok", _describe(book)))
     except RefusedError as error:
-        first = error.problems[0]
-        findings.append(
-            Finding("files", "failed", f"{first} ({len(error.problems)} in all)", "`wirewatch rules check`")
-        )
+        first, others = error.problems[0], len(error.problems) - 1
+        more = f" (and {others} more)" if others else ""
+        findings.append(Finding("files", "failed", f"{first}{more}", "`wirewatch rules check` tells them all"))
     try:
         where = addresses(loaded)
     except UnreachableError as error:
-        return [*findings, Finding("services", "failed", error.message, error.hint)]
-    findings += [await _redis(where), await _kafka(where)]
-    if findings[-1].state == "ok":
-        findings += [finding async for finding in _pipeline(loaded, where, reach_ms)]
+        findings.append(Finding("services", "failed", error.message, error.hint))
+    else:
+        redis, kafka = await _redis(where), await _kafka(where)
+        findings += [redis, kafka]
+        if kafka.state != "failed":
+            findings += await _pipeline(loaded, where, reach, has_redis=redis.state != "failed")
     if book is not None:
         findings += [await _channel(channel, loaded) for channel in book.used_channels()]
     return findings
 
 
 def _describe(book: Rulebook) -> str:
+    """What the files say now. A worker may have others in force: those of its start, or from before a refused change."""
     return (
         f"{len(book.rules.rules)} rules (revision {book.rules.revision}), {len(book.taxonomy.topics)} topics "
-        f"(revision {book.taxonomy.revision}), {len(book.channels)} channels"
+        f"(revision {book.taxonomy.revision}), {len(book.channels)} channels on disk"
     )
 
 
 async def _kafka(where: Addresses) -> Finding:
     servers = where.kafka["bootstrap_servers"]
+    hint = "is it running there, and are kafka.tls and kafka.sasl right?"
     try:
-        brokers = await ask_kafka(where)
+        brokers = await ask_kafka(replace(where, kafka=where.kafka | {"request_timeout_ms": _PATIENCE_MS}))
+    except WrongServiceError as error:
+        return Finding("Kafka", "failed", error.message, error.hint)
+    except KafkaConnectionError:
+        return Finding("Kafka", "failed", f"no Kafka answers at {servers}", hint)
     except (KafkaError, OSError) as error:
-        return Finding(
-            "Kafka",
-            "failed",
-            f"{servers} does not answer: {error}",
-            "is it running, and is TLS or SASL right?",
-        )
-    return Finding("Kafka", "ok", f"{brokers} broker{'s' if brokers != 1 else ''} at {servers}")
+        return Finding("Kafka", "failed", f"{servers} cannot be used: {error}", hint)
+    return Finding("Kafka", "ok", f"{_several(brokers, 'broker')} at {servers}")
 
 
 async def _redis(where: Addresses) -> Finding:
     try:
         info = await ask_redis(where)
+    except WrongServiceError as error:
+        return Finding("Redis", "failed", error.message, error.hint)
     except (RedisError, OSError) as error:
-        return Finding("Redis", "failed", f"does not answer: {error}", "is it running, and is its URL right?")
+        return Finding(
+            "Redis", "failed", f"cannot be used: {error}", "is it running, and are redis.url and redis.tls right?"
+        )
     version = str(info.get("redis_version", "?"))
     if not info.get("aof_enabled"):
         hint = "set appendonly yes, or alerts that wait for another try are lost with it"
@@ -144,50 +162,153 @@ async def _redis(where: Addresses) -> Finding:
     return Finding("Redis", "ok", f"{version}, log on disk, {info.get('used_memory_human', '?')} in use")
 
 
-async def _pipeline(loaded: Loaded, where: Addresses, reach_ms: int) -> AsyncIterator[Finding]:
-    topics, group = Topics(loaded.settings.kafka.topic_prefix), loaded.settings.kafka.group
+async def _pipeline(loaded: Loaded, where: Addresses, reach: timedelta, *, has_redis: bool) -> list[Finding]:
+    findings: list[Finding] = []
+    async with Redis.from_url(where.redis_url, socket_timeout=5, **where.redis_options) as redis:
+        outbox = RedisOutbox(redis, prefix=loaded.settings.redis.prefix) if has_redis else None
+        try:
+            async for finding in _stages(loaded, where, reach, outbox):
+                findings.append(finding)  # noqa: PERF401 - what was found stays where something goes away
+        except (KafkaError, OSError) as error:
+            findings.append(Finding("in = out", "failed", f"cannot be counted: {error}", "try again"))
+    return findings
+
+
+async def _stages(loaded: Loaded, where: Addresses, reach: timedelta, outbox: Outbox | None) -> AsyncIterator[Finding]:
+    topics, group = Topics(loaded.settings.kafka.topic_prefix), where.group
     existing = {tp.topic for tp in await partitions_of(where.kafka, topics.all())}
     missing = [topic for topic in topics.all() if topic not in existing]
     if missing:
         hint = "a worker makes them when it starts: `wirewatch up` or `wirewatch worker`"
-        yield Finding("topics", "failed", f"missing: {', '.join(missing)}", hint)
+        which = ", ".join(missing) if existing else f"all {len(missing)}"
+        yield Finding("topics", "failed", f"missing: {which}", hint)
+        yield judge_group(group, await read_group(where.kafka, group))
         return
-    yield Finding("topics", "ok", f"all {len(topics.all())} exist")
-    working = await members(where, group)
-    if working:
-        yield Finding("workers", "ok", f"{working} in group {group}")
-    else:
-        yield Finding("workers", "failed", f"none in group {group}", "start one: `wirewatch up` or `wirewatch worker`")
-    for finding in _balance(await count(where.kafka, topics, group, reach_ms=reach_ms)):
+    yield judge_copies(await ask_kafka(where), await read_copies(where.kafka, topics.all()))
+    working = await read_group(where.kafka, group)
+    yield judge_group(group, working)
+    before = await read_offsets(where.kafka, topics, group)
+    tally = await count(where.kafka, topics, group, now=clock(), reach=reach, outbox=outbox)
+    yield judge_lag(tally, await _held_up(where, topics, group, before) if working.members else {})
+    for finding in judge_balance(tally):
         yield finding
+    counts = {} if outbox is None else {name: await outbox.counts(name, clock()) for name in sorted(tally.channels)}
+    yield judge_alerts(tally, counts)
 
 
-def _balance(tally: Tally) -> Iterator[Finding]:
-    waiting = sum(tally.lag.values())
-    lag = ", ".join(f"{topic} {n}" for topic, n in tally.lag.items() if n)
-    yield Finding("lag", "ok", f"{waiting} records wait" + (f" ({lag})" if lag else ""))
+async def _held_up(where: Addresses, topics: Topics, group: str, before: Offsets) -> Mapping[str, int]:
+    """The topics of which nothing is taken for a while although records wait, and how many do."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + WATCHED
+    while waiting := await stuck(where.kafka, topics, before, await read_offsets(where.kafka, topics, group)):
+        if loop.time() >= deadline:
+            break
+        await asyncio.sleep(0.5)
+    return waiting
+
+
+def judge_copies(brokers: int, copies: Sequence[Copies]) -> Finding:
+    """Whether the topics outlive a broker, where there are several, and can be written to."""
+    # Kafka asks for no more copies than a topic has at all.
+    needed = {topic: min(topic.needed, topic.replicas) for topic in copies}
+    blocked = [f"{topic.topic} ({topic.in_sync} of {n})" for topic, n in needed.items() if topic.in_sync < n]
+    if blocked:
+        return Finding(
+            "topics",
+            "failed",
+            f"Kafka takes no records for {', '.join(blocked)}: too few brokers have the topic in sync",
+            "start the brokers that are away, or lower min.insync.replicas",
+        )
+    if brokers > 1 and (single := [topic.topic for topic in copies if topic.replicas == 1]):
+        return Finding(
+            "topics",
+            "warning",
+            f"on one broker only, and lost with it: {', '.join(single)}",
+            "give them 3 replicas by kafka-reassign-partitions; kafka.replication counts for new topics only",
+        )
+    if brokers > 1 and (unsafe := [topic.topic for topic in copies if topic.needed == 1]):
+        return Finding(
+            "topics",
+            "warning",
+            f"min.insync.replicas is 1, so what is confirmed may be on one broker only: {', '.join(unsafe)}",
+            "set min.insync.replicas to 2",
+        )
+    return Finding("topics", "ok", f"all {len(copies)} exist")
+
+
+def judge_group(name: str, group: Group) -> Finding:
+    """Whether somebody works."""
+    if not group.members:
+        hint = "start one: `wirewatch up` or `wirewatch worker`"
+        return Finding("workers", "failed", f"none in group {name}", hint)
+    if group.state != "Stable":
+        return Finding("workers", "warning", f"{group.members} in group {name}, which is sharing out its partitions")
+    return Finding("workers", "ok", f"{group.members} in group {name}")
+
+
+def judge_lag(tally: Tally, held_up: Mapping[str, int]) -> Finding:
+    """Whether what waits is being taken. ``held_up`` says of which topics nothing was, and how much waits there."""
+    if held_up:
+        where = ", ".join(f"{topic} {n}" for topic, n in held_up.items())
+        hint = "the log of the workers says what they wait for"
+        return Finding("lag", "warning", f"records wait, and for {WATCHED:g} s none was taken: {where}", hint)
+    where = ", ".join(f"{topic} {n}" for topic, n in tally.lag.items() if n)
+    return Finding(
+        "lag", "ok", f"{_several(sum(tally.lag.values()), 'record')} on the way" + (f": {where}" if where else "")
+    )
+
+
+def judge_balance(tally: Tally) -> Iterator[Finding]:
+    """Whether every headline came out, and in one way."""
+    since = f" since {tally.since:%Y-%m-%d %H:%M} UTC" if tally.since else ""
     headlines = (
-        f"{tally.unique + tally.dropped + tally.invalid} headlines = {tally.unique} unique + {tally.dropped} dropped "
+        f"{_several(tally.read, 'headline')}{since} = {tally.unique} unique + {tally.dropped} dropped "
         f"+ {tally.invalid} invalid"
     )
-    if tally.balanced:
-        yield Finding("in = out", "ok", headlines)
+    refused = sum(n for stage, n in tally.refused.items() if stage != "ingest")
+    asides = [
+        (tally.repeats, f"{_several(tally.repeats, 'record')} published twice, as happens after a crash"),
+        (tally.refused["ingest"], f"{tally.refused['ingest']} unreadable to `wirewatch ingest`"),
+        (refused, f"{refused} refused by a later stage: see headlines.invalid"),
+    ]
+    beside = "; ".join(text for n, text in asides if n)
+    if tally.missing:
+        text = f"{headlines}; {len(tally.missing)} came out nowhere: {_named(tally.missing)}"
+        hint = "nothing may get lost: please report this, unless records were deleted from the topics by hand"
+        yield Finding("in = out", "failed", text, hint)
     else:
-        shown = ", ".join(tally.missing[:5])
-        yield Finding(
-            "in = out",
-            "failed",
-            f"{headlines}; {len(tally.missing)} came out nowhere: {shown}",
-            "please report this",
-        )
+        yield Finding("in = out", "ok", headlines + (f" ({beside})" if beside else ""))
+    if tally.twofold:
+        text = f"{_several(len(tally.twofold), 'headline')} came out in two ways: {_named(tally.twofold)}"
+        hint = "that can happen where Redis lost its data; if it did not, please report this"
+        yield Finding("decisions", "warning", text, hint)
+
+
+def judge_alerts(tally: Tally, counts: Mapping[str, Counts]) -> Finding:
+    """What became of the alerts, and whether delivery keeps up. ``counts`` are those of the outbox by channel."""
     outcomes = tally.outcomes
-    yield Finding(
-        "alerts",
-        "warning" if outcomes["dead"] else "ok",
+    text = (
         f"{tally.alerts} = {outcomes['delivered']} delivered + {outcomes['suppressed']} suppressed "
-        f"+ {outcomes['dead']} dead + {tally.pending} waiting",
-        "the reasons are on the topic deliveries.dead" if outcomes["dead"] else "",
+        f"+ {outcomes['dead']} dead + {tally.pending} waiting"
     )
+    waiting = {name: n for name, of in counts.items() if (n := of.queued + of.leased)}
+    if waiting:
+        text += f"; in the outbox: {', '.join(f'{name} {n}' for name, n in waiting.items())}"
+    if tally.rebuilding:
+        channels = ", ".join(tally.rebuilding)
+        hint = "Redis lost its data; a worker puts what was not delivered back within seconds"
+        return Finding("alerts", "warning", f"{text}; the outbox has no data for {channels}", hint)
+    if outcomes["dead"]:
+        return Finding("alerts", "warning", text, "the reasons are on the topic deliveries.dead")
+    return Finding("alerts", "ok", text)
+
+
+def _named(places: Sequence[str]) -> str:
+    return ", ".join(places[:_NAMED]) + (" …" if len(places) > _NAMED else "")
+
+
+def _several(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 async def _channel(channel: Channel, loaded: Loaded) -> Finding:

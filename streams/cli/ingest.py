@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime as dt
-import queue
+import io
+import os
+import signal
 import sys
-import threading
-import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, TypeVar
+from typing import Annotated, Any, BinaryIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import typer
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from connectors.compressed import DAMAGED, plain
-from connectors.interface import Context, Reading, Source, SourceError
+from connectors.interface import Context, Source, SourceError
 from connectors.registry import SOURCES, guess
+from connectors.standard_input import LetGoError, StandardInput
+from connectors.stored import DAMAGED, HEAD, plain
 from streams.cli.common import (
     ConfigOption,
     Exit,
     JsonOption,
+    TerminatedError,
     UnreachableError,
     clock,
+    ending_on_sigterm,
     err,
     out,
     print_json,
@@ -37,26 +39,17 @@ from streams.cli.common import (
     settings,
     told_plainly,
 )
-from streams.cli.services import Addresses, reach
+from streams.cli.sending import Named, Sent, send
+from streams.cli.services import reach
 from streams.core.document import Problem, RefusedError
-from streams.core.records import Headline, Invalid
+from streams.core.headline import NAME_LIMIT, tidy
+from streams.core.records import Headline
 from streams.settings import Loaded
 from streams.worker.topics import Topics, create_topics
 
-T = TypeVar("T")
-#: As much is kept of what cannot be read, bytes; so the record of it stays below Kafka's limit.
-KEPT = 64_000
 _STDIN = Path("-")
-#: Headlines that may be on their way to the broker, unconfirmed.
-_IN_FLIGHT = 2_000
-
-
-@dataclass(slots=True)
-class Sent:
-    """What came of an ingestion."""
-
-    headlines: int = 0
-    unreadable: list[tuple[str, int, str]] = field(default_factory=list)
+#: As many of the texts that a page has beside what was read are quoted.
+_EXAMPLES = 5
 
 
 def ingest(
@@ -66,7 +59,12 @@ def ingest(
     ],
     source: Annotated[str | None, typer.Option(help="The name of the outlet, where the input has none.")] = None,
     date: Annotated[str | None, typer.Option(help="The day of the newest headline, such as 2026-02-11.")] = None,
-    zone: Annotated[str, typer.Option(help="The zone of times that have none, such as Europe/Paris.")] = "UTC",
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            help="The zone of times that have none, such as Europe/Paris.", show_default="what a page says, or UTC"
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the headlines as JSON lines; send nothing.")
     ] = False,
@@ -76,7 +74,8 @@ def ingest(
     """Put headlines onto the pipeline: from a ticker, an article page, a file, or standard input.
 
     What the input is, is guessed, or said first: ticker, article, jsonl, lines, or file for a guess. What cannot be
-    read goes to headlines.invalid, and is told; then the exit code is 1.
+    read goes to headlines.invalid, and is told; then the exit code is 1. What a page has beside the article or the
+    ticker that was read, and may be a headline, is told, too.
 
     Examples:
 
@@ -88,12 +87,19 @@ def ingest(
 
         tail -f wire.jsonl | wirewatch ingest -
     """
-    with told_plainly(as_json=as_json):
+    report = _Report(Sent(), as_json=as_json and not dry_run, dry_run=dry_run)
+    with told_plainly(as_json=as_json), ending_on_sigterm():
         kind, paths = _kind_and_paths(what)
-        context = Context(source=source, date=_date(date), zone=_zone(zone), now=clock(), clock=clock, note=progress())
-        sent = _print(kind, paths, context) if dry_run else asyncio.run(_send(settings(config), kind, paths, context))
-    _report(sent, as_json=as_json, dry_run=dry_run)
-    if sent.unreadable:
+        outlet = tidy(source or "", NAME_LIMIT) or None
+        context = Context(outlet, _date(date), _zone(zone), clock(), clock, progress())
+        inputs = Inputs(kind, paths, context, report.left_out)
+        with report.of_a_failure():
+            if dry_run:
+                _print(inputs, report.sent)
+            else:
+                _send(settings(config), inputs, report.sent)
+    report.give()
+    if report.sent.unreadable:
         raise typer.Exit(Exit.FOUND)
 
 
@@ -103,161 +109,264 @@ def _kind_and_paths(words: Sequence[str]) -> tuple[Source | None, list[Path]]:
     if not rest:
         raise typer.BadParameter(f"name a file after `{words[0]}`, or `-` for standard input")
     paths = [Path(word) for word in rest]
-    missing = [path for path in paths if path != _STDIN and not path.is_file()]
-    if missing:
-        raise RefusedError([Problem(str(path), 0, 0, "is no file", "name a file, or `-`") for path in missing])
+    problems = [Problem(_name(path), 0, 0, "is no file", "name a file, or `-`") for path in paths if _is_missing(path)]
+    if problems:
+        raise RefusedError(problems)
     return kind, paths
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        return path != _STDIN and not path.is_file()
+    except OSError:
+        return False  # it may be there, and why it cannot be read is told when it is opened
+
+
+def _name(path: Path) -> str:
+    """What an input is called; the name of a file need not be text."""
+    return "standard input" if path == _STDIN else os.fsencode(path).decode("utf-8", "replace")
 
 
 def _date(text: str | None) -> dt.date | None:
     try:
-        return dt.date.fromisoformat(text) if text else None
+        day = dt.date.fromisoformat(text) if text else None
     except ValueError:
         raise typer.BadParameter(f"--date is written like 2026-02-11, not {text!r}") from None
+    if day and day.year < 1900:
+        raise typer.BadParameter(f"--date lies before 1900: {text}")
+    return day
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str | None) -> ZoneInfo | None:
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(name) if name is not None else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise typer.BadParameter(f"--zone is an IANA name such as Europe/Paris, not {name!r}") from None
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    if path == _STDIN:
-        yield sys.stdin.buffer
-        return
-    try:
-        with path.open("rb") as file:
-            yield file
-    except OSError as error:
-        raise RefusedError([Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")]) from None
+@dataclass(slots=True)
+class LeftOut:
+    """The texts that an input has beside what was read from it, and that may be headlines: (line, text)."""
+
+    source: str
+    count: int = 0
+    examples: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, line: int, text: str) -> None:
+        """Count one, and keep the first few."""
+        self.count += 1
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append((line, text))
 
 
-def _readings(kind: Source | None, paths: Sequence[Path], context: Context) -> Iterator[tuple[str, Reading]]:
-    for path in paths:
-        with _opened(path) as file:
-            name = "standard input" if path == _STDIN else str(path)
+class Inputs:
+    """The inputs of one command, one after the other. What they hold beside headlines is told to ``left_out``."""
+
+    def __init__(
+        self, kind: Source | None, paths: Sequence[Path], context: Context, left_out: dict[str, LeftOut]
+    ) -> None:
+        self._kind = kind
+        self._paths = paths
+        self._context = context
+        self._left_out = left_out
+        self._stopped = False
+        self._stdin = StandardInput() if _STDIN in paths else None
+
+    def stop(self) -> None:
+        """Read no further than standard input has come, or a file has been read."""
+        self._stopped = True
+        if self._stdin:
+            self._stdin.let_go()
+
+    def readings(self) -> Iterator[Named]:
+        """The readings of all inputs, with the names of these.
+
+        Raises:
+            RefusedError: an input cannot be read; those before it were.
+        """
+        for path in self._paths:
+            name = _name(path)
             try:
-                found, whole = (kind, plain(file)) if kind else guess(name, file)
-                for reading in found.read(whole, context):
-                    yield name, reading
+                with self._opened(path) as data:
+                    for reading in self._read(path, data):
+                        yield name, reading
+                        if self._stopped and path != _STDIN:
+                            return
+            except LetGoError:
+                return
             except SourceError as error:
                 raise RefusedError([Problem(name, error.line or 0, 1, error.message, error.hint)]) from None
             except DAMAGED as error:
                 raise RefusedError([Problem(name, 0, 0, f"the compressed data are damaged: {error}")]) from None
+            except OSError as error:
+                raise RefusedError([Problem(name, 0, 0, f"cannot be read: {error.strerror or error}")]) from None
+
+    @contextlib.contextmanager
+    def _opened(self, path: Path) -> Iterator[BinaryIO]:
+        if path != _STDIN:
+            with path.open("rb", buffering=HEAD) as file:
+                yield file
+        elif sys.stdin is None or self._stdin is None:
+            raise SourceError("it is closed")
+        else:
+            yield io.BufferedReader(self._stdin, HEAD)
+
+    def _read(self, path: Path, data: BinaryIO) -> Iterator[Any]:
+        lasts = path == _STDIN
+        called = "-" if lasts else _name(path)
+        source, whole = (self._kind, plain(data)) if self._kind else guess(called, data, lasts=lasts)
+        if lasts and not self._kind and source.name == "ticker":
+            self._context.note("standard input begins as a ticker does, and is read to its end as one")
+        left_out = self._left_out.setdefault(_name(path), LeftOut(source.name))
+        yield from source.read(whole, dataclasses.replace(self._context, left_out=left_out.add))
 
 
-def _print(kind: Source | None, paths: Sequence[Path], context: Context) -> Sent:
-    sent = Sent()
-    for name, reading in _readings(kind, paths, context):
+def _print(inputs: Inputs, sent: Sent) -> None:
+    for name, reading in inputs.readings():
         if isinstance(reading, Headline):
             sent.headlines += 1
             out.print(msgspec.json.encode(reading).decode(), markup=False)
         else:
             sent.unreadable.append((name, reading.line, reading.reason))
-    return sent
 
 
-async def _send(loaded: Loaded, kind: Source | None, paths: Sequence[Path], context: Context) -> Sent:
+def _send(loaded: Loaded, inputs: Inputs, sent: Sent) -> None:
+    """Send it all. The first Ctrl-C ends the reading, and what was read is confirmed; a second one ends that, too.
+
+    Raises:
+        RefusedError, UnreachableError, KeyboardInterrupt: what came between; ``sent`` tells how far it was.
+    """
+    interrupt = _Interrupt(inputs.stop)
+    try:
+        asyncio.run(_send_until(interrupt, loaded, inputs, sent))
+    except asyncio.CancelledError:
+        assert interrupt.error, "nothing else cancels the task"
+    if interrupt.error:
+        raise interrupt.error
+
+
+class _Interrupt:
+    """Hears of Ctrl-C and SIGTERM. ``error`` is what it comes to in the end."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self.error: KeyboardInterrupt | None = None
+        self._stop = stop
+        self._gentle = False
+
+    def listen(self) -> None:
+        """From now on, the running task is cancelled by either of them."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        for number, error in (signal.SIGINT, KeyboardInterrupt()), (signal.SIGTERM, TerminatedError()):
+            loop.add_signal_handler(number, self._came, error, task)
+
+    def be_gentle(self) -> None:
+        """From now on, the first one only ends the reading."""
+        self._gentle = True
+
+    def _came(self, error: KeyboardInterrupt, task: asyncio.Task[Any]) -> None:
+        self.error = error
+        if self._gentle:
+            self._gentle = False
+            self._stop()
+            progress()("waiting for what was read to be confirmed; again to give up")
+        else:
+            task.cancel()
+
+
+async def _send_until(interrupt: _Interrupt, loaded: Loaded, inputs: Inputs, sent: Sent) -> None:
+    interrupt.listen()
     where = await reach(loaded, patience=10.0)
     kafka = loaded.settings.kafka
     topics = Topics(kafka.topic_prefix)
-    await create_topics(where.kafka, topics, partitions=kafka.partitions, replication=kafka.replication)
-    return await send(where, topics, _readings(kind, paths, context))
-
-
-async def send(where: Addresses, topics: Topics, readings: Iterator[tuple[str, Reading]]) -> Sent:
-    """Publish readings, and return once the broker has confirmed every one. On Ctrl-C, what was read is confirmed."""
-    sent = Sent()
-    producer = AIOKafkaProducer(**where.kafka, acks="all", enable_idempotence=True, linger_ms=2)
-    await producer.start()
-    on_their_way: set[asyncio.Future[Any]] = set()
     try:
-        with _spinner() as tell:
-            async for name, reading in _as_they_come(readings):
-                on_their_way.add(await _publish(producer, topics, name, reading))
-                if isinstance(reading, Headline):
-                    sent.headlines += 1
-                else:
-                    sent.unreadable.append((name, reading.line, reading.reason))
-                if len(on_their_way) >= _IN_FLIGHT:
-                    done, on_their_way = await asyncio.wait(on_their_way, return_when=asyncio.FIRST_COMPLETED)
-                    await asyncio.gather(*done)  # raises what the broker refused
-                tell(sent.headlines)
-        await asyncio.gather(*on_their_way)
-    except KafkaError as error:
-        message = f"Kafka did not take every headline: {error!r}"
-        raise UnreachableError(message, "what was taken is deduplicated: ingest the same input again") from None
-    finally:
-        await asyncio.gather(*on_their_way, return_exceptions=True)
-        await producer.stop()
-    return sent
+        await create_topics(where.kafka, topics, partitions=kafka.partitions, replication=kafka.replication)
+    except (KafkaError, OSError) as error:
+        raise UnreachableError(f"Kafka did not make the topics: {error}", "`wirewatch doctor` shows more") from None
+    interrupt.be_gentle()
+    await send(where.kafka, topics, inputs.readings(), sent)
 
 
-async def _as_they_come(readings: Iterator[T]) -> AsyncIterator[T]:
-    """The readings, read in a thread of their own, because standard input may be silent for hours."""
-    feed: queue.Queue[T | Exception | None] = queue.Queue(maxsize=_IN_FLIGHT)
+@dataclass(slots=True)
+class _Report:
+    """What is told in the end, however it comes."""
 
-    def read() -> None:
+    sent: Sent
+    as_json: bool
+    dry_run: bool
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def of_a_failure(self) -> Iterator[None]:
+        """Tell how far it came before what it failed of, so that the user knows where to go on."""
         try:
-            for reading in readings:
-                feed.put(reading)
-            feed.put(None)
-        except Exception as error:  # noqa: BLE001 - raised again on the other side
-            feed.put(error)
+            yield
+        except RefusedError as error:
+            self._failed(Exit.REFUSED, {"problems": [problem.as_dict() for problem in error.problems]})
+            raise
+        except UnreachableError as error:
+            self._failed(Exit.UNREACHABLE, {"error": error.message, "hint": error.hint})
+            raise
+        except KeyboardInterrupt as error:
+            ending = Exit.TERMINATED if isinstance(error, TerminatedError) else Exit.INTERRUPTED
+            self._failed(ending, {"error": "interrupted"})
+            raise
 
-    threading.Thread(target=read, daemon=True, name="reading").start()
-    while True:
-        try:
-            item = feed.get_nowait()
-        except queue.Empty:
-            item = await asyncio.to_thread(feed.get)
-        if item is None:
+    def _failed(self, ending: Exit, why: dict[str, Any]) -> None:
+        if self.as_json:
+            print_json({"ok": False, **self._result(), **why})
+            raise typer.Exit(ending) from None
+        if self.sent.headlines or self.sent.unconfirmed or self.sent.unreadable:
+            self.give()
+
+    def give(self) -> None:
+        """Print it."""
+        if self.as_json:
+            print_json({"ok": not self.sent.unreadable, **self._result()})
             return
-        if isinstance(item, Exception):
-            raise item
-        yield item
+        for name, line, reason in self.sent.unreadable:
+            err.print(f"{name}:{line}: {reason}" if line else f"{name}: {reason}", markup=False)
+        for name, left in self.left_out.items():
+            if left.count:
+                err.print(f"{name}: {_texts(left.count)} beside the {left.source} and may be headlines:", markup=False)
+                for line, text in left.examples:
+                    err.print(f"    {line}: {text}", markup=False, style="dim")
+        err.print(self._in_a_line(), markup=False)
+
+    def _in_a_line(self) -> str:
+        done = "read" if self.dry_run else "sent to headlines.raw"
+        line = f"{_headlines(self.sent.headlines)} {done}"
+        if self.sent.unreadable:
+            line += f", {len(self.sent.unreadable)} unreadable" + (
+                "" if self.dry_run else ", kept on headlines.invalid"
+            )
+        if self.sent.unconfirmed:
+            line += f"; not known of {_headlines(self.sent.unconfirmed)} more, which Kafka did not confirm"
+            if self.sent.last:
+                name, headline = self.sent.last
+                line += f". The last that it did, of {name}, is: {headline}"
+        return line
+
+    def _result(self) -> dict[str, Any]:
+        return {
+            "headlines": self.sent.headlines,
+            "unconfirmed": self.sent.unconfirmed,
+            "unreadable": [{"file": name, "line": line, "reason": why} for name, line, why in self.sent.unreadable],
+            "left_out": [
+                {
+                    "file": name,
+                    "count": left.count,
+                    "examples": [{"line": line, "text": text} for line, text in left.examples],
+                }
+                for name, left in self.left_out.items()
+                if left.count
+            ],
+        }
 
 
-async def _publish(producer: AIOKafkaProducer, topics: Topics, name: str, reading: Reading) -> asyncio.Future[Any]:
-    if isinstance(reading, Headline):
-        sending: asyncio.Future[Any] = await producer.send(
-            topics.raw,
-            msgspec.json.encode(reading),
-            key=reading.source.encode(),
-            headers=[("id", str(uuid.uuid4()).encode())],
-        )
-        return sending
-    invalid = Invalid(
-        position=f"{name}:{reading.line}",
-        received=clock(),
-        stage="ingest",
-        reason=reading.reason,
-        original=reading.original[:KEPT],
-    )
-    refusing: asyncio.Future[Any] = await producer.send(topics.invalid, msgspec.json.encode(invalid))
-    return refusing
+def _headlines(number: int) -> str:
+    return f"{number:,} headline{'s' if number != 1 else ''}"
 
 
-@contextlib.contextmanager
-def _spinner() -> Iterator[Any]:
-    """Says how many headlines were sent, on a terminal."""
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} headlines"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda count: bar.update(task, completed=count)
-
-
-def _report(sent: Sent, *, as_json: bool, dry_run: bool) -> None:
-    if as_json and not dry_run:
-        unreadable = [{"file": f, "line": n, "reason": reason} for f, n, reason in sent.unreadable]
-        print_json({"ok": not unreadable, "headlines": sent.headlines, "unreadable": unreadable})
-        return
-    for name, line, reason in sent.unreadable:
-        err.print(f"{name}:{line}: {reason}", markup=False)
-    done = "read" if dry_run else "sent to headlines.raw"
-    told = f"{sent.headlines} headline{'s' if sent.headlines != 1 else ''} {done}"
-    more = f", {len(sent.unreadable)} unreadable, kept on headlines.invalid" if sent.unreadable else ""
-    err.print(told + more)
+def _texts(number: int) -> str:
+    return f"{number:,} texts were left out that stand" if number != 1 else "a text was left out that stands"

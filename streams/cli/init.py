@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from streams.cli.common import Exit, UnreachableError, err, out, told_plainly
+from streams.cli.common import FLAG, Exit, UnreachableError, err, out, told_plainly
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(),
-    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write it.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", metavar=FLAG, help="Write over files that are there.")] = False,
 ) -> None:
     """Write a starter project: wirewatch.yaml, channels.yaml, rules and a taxonomy, with comments that explain them.
 
@@ -23,15 +25,18 @@ def init(
     with told_plainly():
         files = starter_files()
         there = [name for name in files if (folder / name).exists()]
+        if folder.exists() and not folder.is_dir():
+            raise typer.BadParameter(f"{folder} is a file, not a folder")
         if there and not force:
-            err.print(f"[red]{folder / there[0]} is there already[/red], and {len(there) - 1} more")
+            more = f", and {len(there) - 1} more" if len(there) > 1 else ""
+            err.print(f"[red]{escape(str(folder / there[0]))} is there already[/red]{more}")
             err.print("    [dim]choose another folder, or write over them with --force[/dim]")
             raise typer.Exit(Exit.USAGE)
         write_starter(folder)
     for name in files:
-        out.print(f"wrote {folder / name}")
-    where = "" if folder == Path() else f"cd {folder} && "
-    out.print(f"\nNext: edit channels.yaml, then `{where}wirewatch rules check` and `{where}wirewatch up`")
+        out.print(f"wrote {folder / name}", markup=False)
+    where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
+    out.print(f"\nNext: edit channels.yaml, then `{where}wirewatch rules check` and `wirewatch up`", markup=False)
 
 
 def write_starter(folder: Path) -> None:

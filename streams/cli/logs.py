@@ -10,8 +10,11 @@ import structlog
 
 Format = Literal["auto", "text", "json"]
 
-#: Libraries that tell of their own work at levels that only their authors need.
-_QUIET = ("aiokafka", "faust", "mode", "httpx", "httpcore", "asyncio")
+#: Libraries that tell of their own work at levels that only their authors need; of what goes wrong there, the agents
+#: tell, which wait and try again.
+_SILENT = ("aiokafka", "httpx", "httpcore", "asyncio")
+#: Libraries whose errors are told nowhere else.
+_ERRORS_ONLY = ("faust", "mode")
 
 
 def configure(level: str, form: Format) -> None:
@@ -23,7 +26,12 @@ def configure(level: str, form: Format) -> None:
     ]
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            # The one that comes with rich prints the values of variables, secrets among them.
+            exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -41,10 +49,12 @@ def configure(level: str, form: Format) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    hush(logging.DEBUG if level.upper() == "DEBUG" else logging.CRITICAL)
+    hush(logging.DEBUG if level.upper() == "DEBUG" else None)
 
 
-def hush(level: int = logging.CRITICAL) -> None:
-    """Keep the libraries from telling of every retry; what matters of it, we tell ourselves."""
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(level)
+def hush(level: int | None = None) -> None:
+    """Keep the libraries from telling of every retry, or let them speak from ``level`` on."""
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL if level is None else level)
+    for name in _ERRORS_ONLY:
+        logging.getLogger(name).setLevel(logging.ERROR if level is None else level)

@@ -6,20 +6,25 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from alerts.channels import load_channels
-from alerts.rulefile import load_rules
+from alerts.rulefile import json_schema
+from streams.cli import rules_explain, rules_lint, rules_test
 from streams.cli.common import ConfigOption, JsonOption, out, print_json, settings, told_plainly
-from streams.cli.plan import load_taxonomy
+from streams.cli.plan import load_rulebook
 
-app = typer.Typer(help="Check rule files.", no_args_is_help=True, rich_markup_mode="markdown")
+app = typer.Typer(help="Check, test, price and explain rules.", no_args_is_help=True, rich_markup_mode="markdown")
+app.command("test")(rules_test.run)
+app.command("lint")(rules_lint.lint)
+app.command("explain")(rules_explain.explain)
 
 
 @app.command()
 def check(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Rule files or folders.", show_default="those of the settings")
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="Rule files or folders.", show_default="those of the settings"),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -36,17 +41,14 @@ def check(
     """
     with told_plainly(as_json=as_json):
         loaded = settings(config)
-        channels_file = loaded.path(loaded.settings.channels)
-        channels = load_channels(channels_file) if channels_file.exists() or not paths else None
-        topics = {topic.name for topic in load_taxonomy([loaded.path(p) for p in loaded.settings.taxonomy]).topics}
-        files = paths or [loaded.path(path) for path in loaded.settings.rules]
-        rules = load_rules(files, channels=channels, topics=topics)
+        book = load_rulebook(loaded, paths or ())
+    rules, checked = book.rules, bool(book.channels)
     if as_json:
         print_json(
             {
                 "ok": True,
                 "revision": rules.revision,
-                "channels_checked": channels is not None,
+                "channels_checked": checked,
                 "unindexed": [rule.name for rule in rules.unindexed],
                 "rules": [
                     {
@@ -54,6 +56,11 @@ def check(
                         "title": rule.title,
                         "severity": rule.severity,
                         "channels": list(rule.channels),
+                        "labels": dict(rule.labels),
+                        "owner": rule.owner,
+                        "story": rule.story,
+                        "expiry": rule.expiry,
+                        "stage": rule.stage,
                         "revision": rule.revision,
                         "when": str(rule.query),
                     }
@@ -64,9 +71,23 @@ def check(
         return
     table = Table("rule", "severity", "channels", "when", box=None, header_style="bold", pad_edge=False)
     for rule in rules.rules:
-        table.add_row(rule.name, rule.severity, ", ".join(rule.channels), str(rule.query))
+        table.add_row(rule.name, rule.severity, ", ".join(rule.channels), escape(str(rule.query)))
     out.print(table)
     for rule in rules.unindexed:
         out.print(f"[yellow]{rule.name}[/yellow] requires no word, and so is compared with every headline")
-    checked = "" if channels is not None else f"; channels not checked: there is no {channels_file}"
-    out.print(f"[green]{len(rules.rules)} rules in order[/green], revision {rules.revision}{checked}")
+    count = f"{len(rules.rules)} rule{'s' if len(rules.rules) != 1 else ''}"
+    unchecked = "" if checked else f"; channels not checked: there is no {loaded.path(loaded.settings.channels)}"
+    out.print(f"[green]{count} in order[/green], revision {rules.revision}{escape(unchecked)}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of rule files, by which editors complete keys and mark mistakes.
+
+    Examples:
+
+        wirewatch rules schema > rules.schema.json
+
+        # first line of a rule file, for editors that speak YAML: yaml-language-server: $schema=rules.schema.json
+    """
+    print_json(json_schema())

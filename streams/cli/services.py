@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -18,25 +16,32 @@ from redis.exceptions import RedisError
 from connectors import embedded
 from streams.cli.common import UnreachableError, err, progress
 from streams.settings import Loaded
-from streams.worker.history import admin_client
+from streams.worker.clients import admin_client
 
 T = TypeVar("T")
 
 #: How long a command waits for Kafka and Redis to be there, seconds.
 PATIENCE = 60.0
 
+#: How often those who use embedded services look whether they are there, seconds. A Kafka takes longer to start, so
+#: another one cannot be met on the port in between.
+_LOOK_EVERY = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where the two services are, ready for their clients."""
 
-    kafka: dict[str, Any]
-    redis_url: str
+    kafka: dict[str, Any] = field(repr=False)  # these two may hold passwords
+    redis_url: str = field(repr=False)
     redis_options: dict[str, Any]
+    group: str
+    data_dir: Path
+    embedded: embedded.Services | None  # those that `wirewatch up` runs, where the settings leave one to it
 
 
-def _note(loaded: Loaded) -> Path:
-    return loaded.path(loaded.settings.data_dir) / "services.json"
+class WrongServiceError(UnreachableError):
+    """At an address of ours a service answers that is not ours."""
 
 
 def addresses(loaded: Loaded) -> Addresses:
@@ -45,49 +50,51 @@ def addresses(loaded: Loaded) -> Addresses:
     Raises:
         UnreachableError: they are to be embedded, and none are running.
     """
-    servers, url = loaded.settings.kafka.bootstrap_servers, loaded.redis_url()
-    if servers is None or url is None:
-        running = _running(loaded)
-        servers, url = servers or running["bootstrap_servers"], url or running["redis_url"]
-    tls = loaded.settings.redis.tls
-    options = {
-        "ssl_ca_certs": tls and tls.ca_file and str(tls.ca_file),
-        "ssl_certfile": tls and tls.cert_file and str(tls.cert_file),
-        "ssl_keyfile": tls and tls.key_file and str(tls.key_file),
-    }
-    return Addresses(loaded.kafka_client(servers), url, {k: v for k, v in options.items() if v})
+    settings, data_dir = loaded.settings, loaded.path(loaded.settings.data_dir).absolute()
+    servers, url, running = settings.kafka.bootstrap_servers, loaded.redis_url(), None
+    if (servers is None or url is None) and (running := embedded.find(data_dir)):
+        servers, url = servers or running.bootstrap_servers, url or running.redis_url
+    if not servers or not url:
+        raise _not_running(data_dir)
+    ours = running.cluster_id if running and settings.kafka.bootstrap_servers is None else ""
+    return Addresses(
+        kafka=loaded.kafka_client(servers),
+        redis_url=url,
+        redis_options=loaded.redis_options(url),
+        group=_group(loaded, ours),
+        data_dir=data_dir,
+        embedded=running,
+    )
 
 
-def _running(loaded: Loaded) -> dict[str, str]:
-    try:
-        running: dict[str, str] = json.loads(_note(loaded).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UnreachableError(
-            f"no Kafka and Redis are running for {loaded.path(loaded.settings.data_dir)}",
-            "start them with `wirewatch up`, or set kafka.bootstrap_servers and redis.url",
-        ) from None
-    return running
+def _group(loaded: Loaded, cluster_id: str) -> str:
+    """The workers' group. On an embedded Kafka it has part of the cluster's id in its name unless the user named it:
+    so two projects of one machine never share a group, should they ever meet on a broker."""
+    kafka = loaded.settings.kafka
+    return f"{kafka.group}-{cluster_id[:8]}" if cluster_id and "group" not in kafka.model_fields_set else kafka.group
+
+
+def _not_running(data_dir: Path) -> UnreachableError:
+    return UnreachableError(
+        f"no Kafka and Redis are running for {data_dir}",
+        "start them with `wirewatch up`, or set kafka.bootstrap_servers and redis.url",
+    )
 
 
 @contextlib.contextmanager
-def serve(loaded: Loaded) -> Iterator[None]:
-    """Run what the settings leave to us: an embedded Kafka, an embedded Redis, both or none; and say where."""
+def serve(loaded: Loaded) -> Iterator[Callable[[], None]]:
+    """Run what the settings leave to us: an embedded Kafka, an embedded Redis, both or none.
+
+    The block gets a function that looks whether they still run, and raises EmbeddedError if not.
+    """
     kafka = loaded.settings.kafka.bootstrap_servers is None
     redis = loaded.settings.redis.url is None
     if not kafka and not redis:
-        yield
+        yield lambda: None
         return
     data_dir = loaded.path(loaded.settings.data_dir)
     with embedded.start(data_dir, kafka=kafka, redis=redis, progress=progress()) as running:
-        note = _note(loaded)
-        note.write_text(
-            json.dumps({"bootstrap_servers": running.bootstrap_servers, "redis_url": running.redis_url}),
-            encoding="utf-8",
-        )
-        try:
-            yield
-        finally:
-            note.unlink(missing_ok=True)
+        yield running.check
 
 
 async def reach(loaded: Loaded, patience: float = PATIENCE) -> Addresses:
@@ -95,6 +102,7 @@ async def reach(loaded: Loaded, patience: float = PATIENCE) -> Addresses:
 
     Raises:
         UnreachableError: one does not answer.
+        WrongServiceError: one is another project's.
     """
     found = addresses(loaded)
     servers = found.kafka["bootstrap_servers"]
@@ -103,24 +111,58 @@ async def reach(loaded: Loaded, patience: float = PATIENCE) -> Addresses:
     return found
 
 
+async def stopped(where: Addresses) -> UnreachableError:
+    """Wait until the embedded services at these addresses are gone, which is noticed before others can be there; give
+    what to tell then. Services of the user's own never are.
+
+    Whoever uses the embedded ones for long has to end with them: a client that waits for its Kafka to come back would
+    go on with another project's once that has the port.
+    """
+    while where.embedded is None or embedded.find(where.data_dir) == where.embedded:  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(_LOOK_EVERY)
+    return UnreachableError(
+        f"the Kafka and Redis of {where.data_dir} have stopped", "start them again with `wirewatch up`"
+    )
+
+
 async def ask_kafka(where: Addresses) -> int:
-    """How many brokers there are."""
-    client = AIOKafkaClient(**where.kafka)
-    try:
-        await client.bootstrap()
-        return len(client.cluster.brokers())
-    finally:
-        await client.close()
+    """How many brokers there are.
+
+    Raises:
+        WrongServiceError: it is another cluster than the embedded one that is meant.
+        KafkaError, OSError: it does not answer.
+    """
+    async with admin_client(where.kafka) as admin:
+        cluster = await admin.describe_cluster()
+    if where.embedded and where.kafka["bootstrap_servers"] == where.embedded.bootstrap_servers:
+        expected = where.embedded.cluster_id
+        _compare("Kafka", where.kafka["bootstrap_servers"], cluster["cluster_id"], expected, where.data_dir)
+    return len(cluster["brokers"])
 
 
 async def ask_redis(where: Addresses) -> dict[str, Any]:
-    """What Redis says of itself."""
+    """What Redis says of itself.
+
+    Raises:
+        WrongServiceError: it is another one than the embedded one that is meant.
+        RedisError, OSError: it does not answer.
+    """
     client = Redis.from_url(where.redis_url, socket_connect_timeout=2, socket_timeout=2, **where.redis_options)
     try:
         info: dict[str, Any] = await client.info()
-        return info
     finally:
         await client.aclose()
+    if where.embedded and where.redis_url == where.embedded.redis_url:
+        _compare("Redis", where.redis_url, info["run_id"], where.embedded.run_id, where.data_dir)
+    return info
+
+
+def _compare(what: str, address: str, answers: str, expected: str, data_dir: Path) -> None:
+    if answers != expected:
+        raise WrongServiceError(
+            f"the {what} at {address} is another project's: it is {answers}, and that of {data_dir} is {expected}",
+            "stop `wirewatch up` for this project and start it again: it takes a port that is free",
+        )
 
 
 async def members(where: Addresses, group: str) -> int:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
+from connectors.embedded import EmbeddedError
 from connectors.embedded.process import Process
-from streams.cli.common import ConfigOption, UnreachableError, err, out, settings, told_plainly
+from streams.cli.common import ConfigOption, Exit, ending_on_sigterm, err, out, settings, tell_error, told_plainly
+from streams.cli.crew import PATIENCE, Crew, GivenUpError, WorkerProcess, command
 from streams.cli.plan import load_rulebook
-from streams.cli.services import addresses, serve
+from streams.cli.services import reach, serve
 
-#: How long a worker may take to finish what it has in hand, seconds.
-PATIENCE = 20.0
+_LOOK_EVERY = 0.2
 
 
 def up(
@@ -29,39 +31,59 @@ def up(
 ) -> None:
     """Run Kafka, Redis and the workers on this machine, until Ctrl-C.
 
-    What the settings say is elsewhere (kafka.bootstrap_servers, redis.url) is used and not started. Feed it from
-    another terminal with `wirewatch ingest`, and look at it with `wirewatch doctor`.
+    What the settings say is elsewhere (kafka.bootstrap_servers, redis.url) is used and not started. A worker that ends
+    by itself is started again. Feed it from another terminal with `wirewatch ingest`, and look at it with
+    `wirewatch doctor`.
 
     Example: wirewatch init desk && cd desk && wirewatch up
     """
     with told_plainly():
         loaded = settings(config)
         book = load_rulebook(loaded)
-        with stopping_on_sigterm(), serve(loaded):
-            where = addresses(loaded)
-            with contextlib.ExitStack() as stack:
-                processes = [stack.enter_context(worker_process(loaded.file)) for _ in range(workers)]
+        with stopping_on_ctrl_c(), serve(loaded) as check:
+            where = asyncio.run(reach(loaded))
+            with Crew(workers, lambda: _start(loaded.file), tell=_tell) as crew:
                 running = f"{_count(workers, 'worker')}, {_count(len(book.rules.rules), 'rule')}"
                 servers = where.kafka["bootstrap_servers"]
                 out.print(f"[green]up[/green]: Kafka at {servers}, {running}. Stop with Ctrl-C.")
-                watch(processes)
+                _watch(crew, check)
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' if number != 1 else ''}"
 
 
-def watch(processes: Sequence[Process]) -> None:
-    """Wait until Ctrl-C, or until a worker ends by itself.
+def _start(config: Path | None) -> WorkerProcess:
+    form = "text" if sys.stderr.isatty() else "json"
+    return WorkerProcess(command(config, "--log-format", form), environ={}, pass_on=sys.stderr.buffer)
+
+
+def _tell(what: str, words: str) -> None:
+    err.print(f"[yellow]{escape(what)}[/yellow]")
+    if words:
+        err.print(f"    [dim]its last words:\n{escape(words)}[/dim]")
+
+
+def _watch(crew: Crew, check: Callable[[], None]) -> None:
+    """Keep the crew at work until Ctrl-C.
 
     Raises:
-        UnreachableError: a worker ended; the others go too.
+        typer.Exit: Kafka or Redis has ended; or no worker lives long, or one refuses to start, and then for the reason
+            that its exit code gives. It was told.
     """
-    while True:
-        for process in processes:
-            if not process.alive:
-                raise UnreachableError(f"a worker ended with exit code {process.exit_code}", "its last words are above")
-        time.sleep(0.2)
+    try:
+        while True:
+            check()
+            crew.look()
+            time.sleep(_LOOK_EVERY)
+    except EmbeddedError as error:
+        crew.hurry()
+        tell_error(error.message, error.hint)
+        raise typer.Exit(Exit.UNREACHABLE) from None
+    except GivenUpError as error:
+        tell_error(error.message, error.hint)
+        known = (Exit.USAGE, Exit.REFUSED, Exit.UNREACHABLE)
+        raise typer.Exit(error.exit_code if error.exit_code in known else Exit.CRASHED) from None
 
 
 @contextlib.contextmanager
@@ -69,10 +91,7 @@ def worker_process(
     config: Path | None, *, environ: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Iterator[Process]:
     """A worker in a process of its own, which ends with us; asked to stop, and waited for, at the end."""
-    command = [sys.executable, "-P", "-m", "streams.cli", "worker", "--log-level", "warning"]
-    if config is not None:
-        command += ["--config", str(config)]
-    process = Process(command, log=log, directory=Path.cwd(), environment={**os.environ, **(environ or {})})
+    process = Process(command(config), log=log, directory=Path.cwd(), environment={**os.environ, **(environ or {})})
     try:
         yield process
     finally:
@@ -80,16 +99,16 @@ def worker_process(
 
 
 @contextlib.contextmanager
-def stopping_on_sigterm() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does; a Ctrl-C ends it quietly."""
+def stopping_on_ctrl_c() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the block quietly: it is how it is meant to end.
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    SIGINT does so too where we were started with `&` by a script, whose shell has it ignored.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        yield
+        with ending_on_sigterm():
+            yield
     except KeyboardInterrupt:
         err.print("[dim]stopped[/dim]")
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, before)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from streams.cli import logs
-from streams.cli.common import ConfigOption, clock, settings, told_plainly
-from streams.cli.services import reach
+from streams.cli.common import ConfigOption, Exit, clock, settings, tell_error, told_plainly
+from streams.cli.services import Addresses, reach, stopped
 
 
 def worker(
     config: ConfigOption = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
-    log_format: Annotated[str, typer.Option(help="text, json, or auto: text on a terminal.")] = "auto",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option(help="From which level on to log.")
+    ] = "info",
+    log_format: Annotated[logs.Format, typer.Option(help="For people or programs; auto: text on a terminal.")] = "auto",
 ) -> None:
     """Run one worker: the four agents and the delivery of alerts, until Ctrl-C or SIGTERM.
 
@@ -28,7 +31,7 @@ def worker(
     Example: WIREWATCH_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 WIREWATCH_REDIS__URL=redis://redis wirewatch worker
     """
     with told_plainly():
-        logs.configure(log_level, log_format)  # type: ignore[arg-type]
+        logs.configure(log_level, log_format)
         run(settings(config).file)
 
 
@@ -36,23 +39,45 @@ def run(config: Path | None) -> None:
     """Run a worker with the settings of ``config`` until it is told to stop."""
     # Imported here, because Faust takes its time and no other command needs it.
     from streams.cli.plan import make_plan  # noqa: PLC0415
-    from streams.worker.app import Worker, run_until_signal  # noqa: PLC0415
+    from streams.worker.app import CrashedError, Worker, run_until_signal  # noqa: PLC0415
     from streams.worker.topics import create_topics  # noqa: PLC0415
 
     loaded = settings(config)
 
     async def main() -> None:
-        plan = make_plan(loaded, await reach(loaded), clock)
+        where = await reach(loaded)
+        plan = make_plan(loaded, where, clock)
         kafka = loaded.settings.kafka
         await create_topics(plan.kafka, plan.topics, partitions=kafka.partitions, replication=kafka.replication)
-        await run_until_signal(Worker(plan))
+        ending = asyncio.create_task(_end_with_services(where))
+        try:
+            await run_until_signal(Worker(plan))
+        finally:
+            ending.cancel()
 
     # What is here by now stays, and what comes and goes with a chunk is too much to look through every 700 objects.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    if sys.platform == "win32":
-        asyncio.run(main())
-    else:
-        import uvloop  # noqa: PLC0415
+    try:
+        if sys.platform == "win32":
+            asyncio.run(main())
+        else:
+            import uvloop  # noqa: PLC0415
 
-        uvloop.run(main())
+            uvloop.run(main())
+    except CrashedError:  # with its traceback in the log
+        raise typer.Exit(Exit.CRASHED) from None
+
+
+async def _end_with_services(where: Addresses) -> None:
+    """End at once when the embedded Kafka and Redis are gone.
+
+    As if killed, for an orderly end would take seconds in which another project's Kafka may appear on the port, and
+    Faust's client, once it has found that, cannot be stopped any more. What is in hand could not be recorded anyway;
+    it is delivered again.
+    """
+    error = await stopped(where)
+    tell_error(error.message, error.hint)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(Exit.UNREACHABLE)

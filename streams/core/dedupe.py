@@ -12,18 +12,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import deque
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Literal, Protocol
 
 import msgspec
 
-from streams.core.records import Headline
+from streams.core.records import Headline, Status
 from streams.core.text import clean
-from streams.core.wire import read_wire
+from streams.core.wire import Wire, read_wire
 
 Verdict = Literal["first", "update", "duplicate"]
+
+#: The reason of an exact duplicate.
+EQUAL = "equal after normalising"
 
 #: Entries that are remembered however old they are: those of an archive that is read into a stream of today, and those
 #: of records that are delivered again.
@@ -38,6 +41,10 @@ _POSSESSIVE = re.compile(r"['\u2019](?=s\b)|(?<=s)['\u2019](?!\w)")
 _APOSTROPHES = re.compile(r"(?<=\w)['\u2019](?=\w)")
 #: What newsrooms set, and an ASCII character that comes to the same below: only an apostrophe and a minus count.
 _TYPOGRAPHY = (("\u2019", "'"), ("\u2018", '"'), ("\u201c", '"'), ("\u201d", '"'), ("\u2013", "-"), ("\u2014", " "))
+#: What stands in every mark of a correction or withdrawal (`streams.core.wire`), to look no further where none of it does.
+_TELLS_STATUS = re.compile("correct|withdr|retract|kill", re.IGNORECASE)
+#: Parts of an address that say how a reader came, not what is there.
+_TRACKING = ("utm_", "ftag", "cmp", "cid", "ref", "smid", "at_", "ns_", "mod", "src")
 #: For `bytes.translate`: `_NOISE` in ASCII.
 _SPACED = bytes(ord(c) if c.isascii() and (c.isalnum() or c in "$%?") else 32 for c in map(chr, range(256)))
 
@@ -52,7 +59,12 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One decision, as the ledger keeps it. Times are milliseconds since 1970; ``seq`` orders all decisions."""
+    """One decision, as the ledger keeps it. Times are milliseconds since 1970; ``seq`` orders all decisions.
+
+    ``related_to`` is the id of the headline that this one repeats or updates, ``reason`` says why. What is told of a
+    headline is kept to compare others with: its ``text`` without wire marks, its ``source`` and its ``address``. ``sources``
+    have told its story so far, this one included, which ``began`` when its first headline was published; 0 is now.
+    """
 
     seq: int
     position: str
@@ -62,20 +74,18 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     verdict: Verdict
     story_id: str
     key: str
-    duplicate_of: str = ""
+    related_to: str = ""
     reason: str = ""
+    text: str = ""
+    source: str = ""
+    address: str = ""
+    sources: int = 1
+    began: int = 0
 
     @property
     def event_time(self) -> int:
         """When the headline came out, milliseconds; never after it was received, whatever its source says."""
         return min(self.published, self.received)
-
-
-class _Remembered(msgspec.Struct, frozen=True, gc=False):
-    """An entry and its number among all that were remembered."""
-
-    number: int
-    entry: Entry
 
 
 class Deduper(Protocol):
@@ -105,13 +115,36 @@ def fingerprint(headline: Headline) -> str:
     Case, diacritics, punctuation, invisible characters, wire prefixes and outlet tails do not count; figures, money,
     per cent, signs and a question mark do. A correction or withdrawal repeats only another of its kind.
     """
+    return fingerprint_of(read_saying(headline), headline.status)
+
+
+def read_saying(headline: Headline) -> Wire:
+    """What a headline says, without what wires and outlets set around it."""
     text = headline.headline
     # What is printable ASCII with single spaces is clean already.
     tidy = text.isascii() and text.isprintable() and "  " not in text
-    wire = read_wire(text.strip() if tidy else clean(text), headline.source)
-    said = _said(wire.text)
-    nature = headline.status if headline.status != "usable" else _nature(wire.marks)
-    return blake2b(f"{nature}\0{said}".encode(), digest_size=11).hexdigest()
+    return read_wire(text.strip() if tidy else clean(text), headline.source)
+
+
+def fingerprint_of(wire: Wire, status: Status) -> str:
+    """The fingerprint of a headline that is read already."""
+    nature = nature_of(wire) if status == "usable" and wire.marks else status
+    return blake2b(f"{nature}\0{_said(wire.text)}".encode(), digest_size=11).hexdigest()
+
+
+def nature_of(wire: Wire) -> Status:
+    """What the wire's marks say of a headline: that it is sound, corrects another, or withdraws it."""
+    if "withdrawal" in wire.marks:
+        return "canceled"
+    return "corrected" if "correction" in wire.marks else "usable"
+
+
+def with_told_status(headline: Headline) -> Headline:
+    """A headline with the status that its text tells, where its source gave none: "CORRECTED-…", "… (withdrawn)"."""
+    if headline.status != "usable" or not _TELLS_STATUS.search(headline.headline):
+        return headline
+    nature = nature_of(read_saying(headline))
+    return headline if nature == "usable" else msgspec.structs.replace(headline, status=nature)
 
 
 def _said(text: str) -> str:
@@ -143,84 +176,214 @@ def _joined(text: str) -> str:
     return text
 
 
-def _nature(marks: frozenset[str]) -> str:
-    if "withdrawal" in marks:
-        return "canceled"
-    return "corrected" if "correction" in marks else "usable"
+def undecided(candidate: Candidate) -> tuple[Entry, Wire]:
+    """The entry of a headline that is the first of its story as far as it says itself, and how its text was read."""
+    headline = candidate.headline
+    wire = read_saying(headline)
+    entry = Entry(
+        seq=0,
+        position=candidate.position,
+        id=candidate.id,
+        published=milliseconds(headline.published),
+        received=milliseconds(candidate.received),
+        verdict="first",
+        story_id=candidate.id,
+        key=fingerprint_of(wire, headline.status),
+        text=wire.text,
+        source=headline.source,
+        address=_address(headline.url),
+    )
+    return entry, wire
+
+
+def related(entry: Entry, other: Entry, verdict: Verdict, reason: str) -> Entry:
+    """The entry of a headline that repeats or updates another."""
+    return msgspec.structs.replace(entry, verdict=verdict, story_id=other.story_id, related_to=other.id, reason=reason)
+
+
+def _address(url: str | None) -> str:
+    """An address as it names an article: without scheme, fragment and what tells how the reader came.
+
+    Empty for none, and for the front page of a site.
+    """
+    if not url:
+        return ""
+    address = url.partition("#")[0].partition("://")[2].rstrip("/").removeprefix("www.")
+    if "?" in address:
+        address, _, query = address.partition("?")
+        kept = "&".join(part for part in query.split("&") if not part.startswith(_TRACKING))
+        address = f"{address.rstrip('/')}?{kept}" if kept else address.rstrip("/")
+    return address if "/" in address or "?" in address else ""
+
+
+class Remembered(msgspec.Struct, frozen=True, gc=False):
+    """An entry and its number among all that were remembered."""
+
+    number: int
+    entry: Entry
+
+
+class Memory:
+    """The entries that decisions are made from: those of the last two windows of event time, and the newest ``keep``.
+
+    The newest count however old they are, so that an archive that is read into a stream of today is deduplicated in
+    itself. Both limits are said by the entries alone: whoever has the same entries decides the same, whatever else
+    happens to be in memory still. Only firsts and updates are kept; a duplicate leaves the window as it was.
+    """
+
+    def __init__(self, window: timedelta, keep: int = KEEP) -> None:
+        self.window = round(window.total_seconds() * 1000)
+        self._keep = keep
+        self._kept: dict[int, Remembered] = {}  # by number; the garbage collector passes over it, as over no deque
+        self._oldest = 1
+        self._watermark = 0
+        self._count = 0
+        self._tentative: list[tuple[Entry, int]] = []
+
+    def holds(self, number: int, entry: Entry) -> bool:
+        """Whether an entry still counts: said by what was remembered since, not by what memory happens to hold."""
+        return self._count - number < self._keep or entry.event_time >= self._watermark - 2 * self.window
+
+    def add(self, entry: Entry) -> Remembered | None:
+        """Take up an entry, tentatively. Returns what is kept of it: nothing of a duplicate."""
+        self._tentative.append((entry, self._watermark))
+        self._watermark = max(self._watermark, entry.event_time)
+        self._count += 1
+        if entry.verdict == "duplicate":
+            return None
+        remembered = Remembered(self._count, entry)
+        self._kept[self._count] = remembered
+        return remembered
+
+    def settle(self) -> list[Remembered]:
+        """All that was added stands. Returns what does not count any more, and is forgotten."""
+        self._tentative.clear()
+        forgotten = []
+        while self._oldest <= self._count:
+            oldest = self._kept.get(self._oldest)
+            if oldest:
+                if self.holds(oldest.number, oldest.entry):
+                    break
+                forgotten.append(self._kept.pop(self._oldest))
+            self._oldest += 1
+        return forgotten
+
+    def rollback(self) -> list[Remembered]:
+        """Forget all that was added since the last `settle`. Returns what was kept of it, newest first."""
+        forgotten = []
+        while self._tentative:
+            entry, self._watermark = self._tentative.pop()
+            if entry.verdict != "duplicate":
+                forgotten.append(self._kept.pop(self._count))
+            self._count -= 1
+        return forgotten
+
+
+class _Story(msgspec.Struct, gc=False):
+    """Who has told a story, since when, and how many of its headlines are in memory."""
+
+    began: int
+    sources: tuple[str, ...] = ()
+    kept: int = 0
+
+
+class Tellers:
+    """The sources that have told each story which is in memory, fed with what `Memory` is fed with."""
+
+    def __init__(self) -> None:
+        self._stories: dict[str, _Story] = {}
+        self._tentative: list[tuple[Entry, bool]] = []
+
+    def counted(self, entry: Entry) -> Entry:
+        """The entry with what is known of its story."""
+        story = self._stories.get(entry.story_id)
+        if story is None:
+            return entry
+        count = len(story.sources) + (entry.source not in story.sources)
+        return msgspec.structs.replace(entry, sources=count, began=story.began)
+
+    def add(self, entry: Entry) -> None:
+        """Take up an entry, tentatively."""
+        story = self._stories.get(entry.story_id)
+        if story is None:
+            if entry.verdict == "duplicate":  # of what is forgotten already
+                self._tentative.append((entry, False))
+                return
+            story = self._stories[entry.story_id] = _Story(entry.began or entry.published)
+        new = entry.source not in story.sources
+        if new:
+            story.sources = (*story.sources, entry.source)
+        story.kept += entry.verdict != "duplicate"
+        self._tentative.append((entry, new))
+
+    def settle(self, forgotten: Iterable[Remembered]) -> None:
+        """All that was added stands, and these do not count any more."""
+        self._tentative.clear()
+        for remembered in forgotten:
+            self._drop(remembered.entry.story_id)
+
+    def rollback(self) -> None:
+        """Forget all that was added since the last `settle`."""
+        while self._tentative:
+            entry, new = self._tentative.pop()
+            story = self._stories.get(entry.story_id)
+            if story is not None and new:
+                story.sources = story.sources[:-1]
+            if entry.verdict != "duplicate":
+                self._drop(entry.story_id)
+
+    def _drop(self, story_id: str) -> None:
+        story = self._stories.get(story_id)
+        if story is not None:
+            story.kept -= 1
+            if story.kept <= 0:
+                del self._stories[story_id]
 
 
 class ExactDeduper:
     """Drops a headline that equals, after normalising, one that was published within ``window`` of it.
 
-    The window reaches both ways, because sources are late. Remembered are the entries of the last two windows of event
-    time, and the ``keep`` newest however old they are: so an archive that is read into a stream of today is
-    deduplicated in itself. Both are said by the entries alone, so that whoever has the same entries decides the same.
+    The window reaches both ways, because sources are late. How long an entry counts, `Memory` says.
     """
 
     def __init__(self, window: timedelta, keep: int = KEEP) -> None:
-        self._window = round(window.total_seconds() * 1000)
-        self._keep = keep
-        self._firsts: dict[str, list[_Remembered]] = {}
-        self._order: deque[_Remembered] = deque()
-        self._watermark = 0
-        self._count = 0
-        self._tentative: list[tuple[Entry, int]] = []
+        self._memory = Memory(window, keep)
+        self._firsts: dict[str, list[Remembered]] = {}
+        self._tellers = Tellers()
 
     def decide(self, candidate: Candidate) -> Entry:
         """The decision on ``candidate``: first of its story, or duplicate of the first one remembered."""
-        headline = candidate.headline
-        key = fingerprint(headline)
-        published = milliseconds(headline.published)
-        earlier = self._find(key, published)
-        return Entry(
-            seq=0,
-            position=candidate.position,
-            id=candidate.id,
-            published=published,
-            received=milliseconds(candidate.received),
-            key=key,
-            verdict="duplicate" if earlier else "first",
-            story_id=earlier.story_id if earlier else candidate.id,
-            duplicate_of=earlier.id if earlier else "",
-            reason="equal after normalising" if earlier else "",
-        )
+        entry, _ = undecided(candidate)
+        earlier = self._find(entry.key, entry.published)
+        return self._tellers.counted(related(entry, earlier, "duplicate", EQUAL)) if earlier else entry
 
     def _find(self, key: str, published: int) -> Entry | None:
         for remembered in self._firsts.get(key, ()):
-            if abs(published - remembered.entry.published) <= self._window and self._holds(remembered):
+            near = abs(published - remembered.entry.published) <= self._memory.window
+            if near and self._memory.holds(remembered.number, remembered.entry):
                 return remembered.entry
         return None
 
-    def _holds(self, remembered: _Remembered) -> bool:
-        """Whether an entry still counts: said by what was remembered since, not by what memory happens to hold."""
-        recent = self._count - remembered.number < self._keep
-        return recent or remembered.entry.event_time >= self._watermark - 2 * self._window
-
     def remember(self, entry: Entry) -> None:
         """Take up an entry that was decided here or elsewhere."""
-        self._tentative.append((entry, self._watermark))
-        self._watermark = max(self._watermark, entry.event_time)
-        self._count += 1
-        if entry.verdict != "duplicate":
-            remembered = _Remembered(self._count, entry)
+        self._tellers.add(entry)
+        if remembered := self._memory.add(entry):
             self._firsts.setdefault(entry.key, []).append(remembered)
-            self._order.append(remembered)
 
     def settle(self) -> None:
         """All that was remembered stands; what does not count any more goes."""
-        self._tentative.clear()
-        while self._order and not self._holds(self._order[0]):
-            self._discard(self._order.popleft())
+        forgotten = self._memory.settle()
+        self._tellers.settle(forgotten)
+        for remembered in forgotten:
+            self._discard(remembered)
 
     def rollback(self) -> None:
         """Forget all that was remembered since the last ``settle``."""
-        while self._tentative:
-            entry, self._watermark = self._tentative.pop()
-            self._count -= 1
-            if entry.verdict != "duplicate":
-                self._discard(self._order.pop())
+        self._tellers.rollback()
+        for remembered in self._memory.rollback():
+            self._discard(remembered)
 
-    def _discard(self, remembered: _Remembered) -> None:
+    def _discard(self, remembered: Remembered) -> None:
         same = self._firsts[remembered.entry.key]
         same.remove(remembered)
         if not same:

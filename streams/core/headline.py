@@ -26,6 +26,12 @@ HEADLINE_LIMIT = 2_000
 BODY_LIMIT = 100_000
 #: The longest name of an outlet or an author that is kept, code points.
 NAME_LIMIT = 200
+#: The longest name of a language that is kept, code points; tags such as "en-GB" have up to 35 (RFC 5646, 4.4.1).
+LANGUAGE_LIMIT = 100
+#: The longest address of a headline that is read, code points: what servers should take at least (RFC 9110, 4.1).
+URL_LIMIT = 8_000
+#: The longest identifier that is read, code points.
+ID_LIMIT = 1_000
 #: A headline that claims to be published later than this after it was received has a wrong clock or zone.
 FUTURE_LIMIT = timedelta(days=1)
 
@@ -41,6 +47,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "language": ("language", "lang"),
     "status": ("status", "pubstatus"),
 }
+#: Every name that a field may have, in small letters, without ``_`` and ``-``.
+FIELD_NAMES = frozenset(name for names in _NAMES.values() for name in names)
 _FIELDS = {name: (field, rank) for field, names in _NAMES.items() for rank, name in enumerate(names)}
 
 _CORRECTED = {"corrected", "correction", "correct", "corrects"}
@@ -100,8 +108,8 @@ def read_headline(value: bytes, *, received: datetime, zone: tzinfo = UTC, sourc
         and exact.source != "unknown"
         and published.tzinfo is UTC
         and _EARLIEST <= published <= received + FUTURE_LIMIT
-        and (exact.url is None or _is_address(exact.url))
-        and (exact.id is None or _is_address(exact.id))
+        and (exact.url is None or _is_address(exact.url, URL_LIMIT))
+        and (exact.id is None or _is_address(exact.id, ID_LIMIT))
         and exact.author is None
         and exact.language is None
     ):
@@ -130,8 +138,8 @@ def _is_tidy(text: str, limit: int) -> bool:
     )
 
 
-def _is_address(text: str) -> bool:
-    return text != "" and text.isascii() and text.isprintable() and " " not in text
+def _is_address(text: str, limit: int) -> bool:
+    return text != "" and len(text) <= limit and text.isascii() and text.isprintable() and " " not in text
 
 
 def tidy(text: str, limit: int = HEADLINE_LIMIT) -> str:
@@ -147,10 +155,6 @@ def tidy_body(text: str) -> str:
     """``text`` as a body is kept: clean paragraphs, an empty line between, at most `BODY_LIMIT` code points."""
     lines = (clean(line) for line in without_markup(_whole_characters(text), "\n\n").splitlines())
     return _cut("\n\n".join(line for line in lines if line), BODY_LIMIT)
-
-
-def _line(text: str) -> str:
-    return clean(_whole_characters(text))
 
 
 def _whole_characters(text: str) -> str:
@@ -235,11 +239,11 @@ def _read_leniently(value: bytes, received: datetime, zone: tzinfo, source: str)
         headline=headline,
         published=_published(record, received, zone),
         source=tidy(_source(record), NAME_LIMIT) or source,
-        url=_line(_string(record, "url")).replace(" ", "%20") or None,
-        id=_line(_identifier(record)) or None,
+        url=_address(record, "url", _string(record, "url"), URL_LIMIT).replace(" ", "%20") or None,
+        id=_address(record, "id", _identifier(record), ID_LIMIT) or None,
         author=tidy(_author(record), NAME_LIMIT) or None,
         body=tidy_body(_string(record, "body")) or None,
-        language=_line(_string(record, "language")) or None,
+        language=tidy(_string(record, "language"), LANGUAGE_LIMIT) or None,
         status=_status(record),
     )
 
@@ -272,15 +276,17 @@ def _object(value: bytes) -> dict[str, Any]:
 
 
 def _fields(record: dict[str, Any]) -> dict[str, tuple[str, Any]]:
-    """Our fields that ``record`` has a value for, each with the name it has there."""
+    """Our fields that ``record`` has a value for, each with the name it has there; an empty text is the last choice."""
     found: dict[str, tuple[str, Any]] = {}
     ranks: dict[str, int] = {}
     for name, value in record.items():
         known = _FIELDS.get(name) or _FIELDS.get(_plain_name(name))
-        if known is None or value is None or value == "":
+        if known is None or value is None:
             continue
         field, rank = known
-        if rank < ranks.get(field, len(_FIELDS)):
+        if value == "":
+            rank = len(_FIELDS)
+        if rank < ranks.get(field, len(_FIELDS) + 1):
             ranks[field] = rank
             found[field] = (name, value)
     return found
@@ -301,6 +307,14 @@ def _string(record: Mapping[str, tuple[str, Any]], field: str, *, required: bool
     if not isinstance(value, str):
         raise _wrong(name, value, "is not a text")
     return value
+
+
+def _address(record: Mapping[str, tuple[str, Any]], field: str, text: str, limit: int) -> str:
+    """``text`` in a clean line. It is never cut: a part of an address or an identifier leads elsewhere, or nowhere."""
+    line = clean(_whole_characters(text))
+    if len(line) > limit:
+        raise UnreadableError(f"`{tidy(record[field][0], 40)}` is longer than {limit:,} characters: {_shown(line)}")
+    return line
 
 
 def _wrong(name: str, value: Any, complaint: str) -> UnreadableError:

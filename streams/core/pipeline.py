@@ -5,20 +5,32 @@ The live agents and replay call these functions; each takes what came out of the
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
-from streams.core.dedupe import Candidate, Entry
+import msgspec
+
+from streams.core.classify import Classifier
+from streams.core.correlate import Correlator, event_of
+from streams.core.decide import Firing, Router, RuleChannels, fire
+from streams.core.dedupe import Candidate, Deduper, Entry, milliseconds, undecided, with_told_status
 from streams.core.headline import read_headline
-from streams.core.records import Classified, Dropped, TopicMatch, Unique
+from streams.core.match import Matcher
+from streams.core.records import Alert, Classified, Dropped, Headline, TopicMatch, Unique
 
 
 def read(value: bytes, *, id: str, position: str, received: datetime) -> Candidate:  # noqa: A002 - the field's name
-    """A raw record, read.
+    """A raw record, read. A correction or withdrawal that its text tells of is one by its status from here on.
 
     Raises:
         UnreadableError: with the reason for a person.
     """
-    return Candidate(id, position, received, read_headline(value, received=received))
+    return candidate_of(read_headline(value, received=received), id=id, position=position, received=received)
+
+
+def candidate_of(headline: Headline, *, id: str, position: str, received: datetime) -> Candidate:  # noqa: A002
+    """A headline that has been read already, as :func:`read` gives it."""
+    return Candidate(id, position, received, with_told_status(headline))
 
 
 def decided(candidate: Candidate, entry: Entry) -> Unique | Dropped:
@@ -31,8 +43,10 @@ def decided(candidate: Candidate, entry: Entry) -> Unique | Dropped:
             received=candidate.received,
             headline=candidate.headline,
             story_id=entry.story_id,
-            duplicate_of=entry.duplicate_of,
+            duplicate_of=entry.related_to,
             reason=entry.reason,
+            story_sources=entry.sources,
+            story_began=_began(entry),
         )
     return Unique(
         id=candidate.id,
@@ -42,11 +56,42 @@ def decided(candidate: Candidate, entry: Entry) -> Unique | Dropped:
         headline=candidate.headline,
         story_id=entry.story_id,
         kind=entry.verdict,
+        update_of=entry.related_to or None,
+        reason=entry.reason or None,
+        story_sources=entry.sources,
+        story_began=_began(entry),
     )
 
 
-def classified(unique: Unique, topics: tuple[TopicMatch, ...]) -> Classified:
-    """The unique headline with its topics."""
+def _began(entry: Entry) -> datetime | None:
+    return datetime.fromtimestamp(entry.began / 1000, UTC) if entry.began else None
+
+
+def restored(record: Unique | Dropped) -> Entry:
+    """The decision that a record testifies to."""
+    entry, _ = undecided(Candidate(record.id, record.position, record.received, record.headline))
+    return msgspec.structs.replace(
+        entry,
+        seq=record.seq,
+        verdict="duplicate" if isinstance(record, Dropped) else record.kind,
+        story_id=record.story_id,
+        related_to=(record.duplicate_of if isinstance(record, Dropped) else record.update_of) or "",
+        reason=record.reason or "",
+        sources=record.story_sources,
+        began=milliseconds(record.story_began) if record.story_began else 0,
+    )
+
+
+def deduplicated(candidate: Candidate, deduper: Deduper) -> Unique | Dropped:
+    """Decide on ``candidate`` where nobody else decides: ``deduper`` remembers it at once."""
+    entry = deduper.decide(candidate)
+    deduper.remember(entry)
+    deduper.settle()
+    return decided(candidate, entry)
+
+
+def classified(unique: Unique | Dropped, topics: tuple[TopicMatch, ...]) -> Classified:
+    """The headline with its topics. A dropped one has them only for rules that count repeats."""
     return Classified(
         id=unique.id,
         seq=unique.seq,
@@ -54,6 +99,60 @@ def classified(unique: Unique, topics: tuple[TopicMatch, ...]) -> Classified:
         received=unique.received,
         headline=unique.headline,
         story_id=unique.story_id,
-        kind=unique.kind,
+        kind="update" if isinstance(unique, Dropped) else unique.kind,
+        update_of=unique.duplicate_of if isinstance(unique, Dropped) else unique.update_of,
+        reason=unique.reason,
+        story_sources=unique.story_sources,
+        story_began=unique.story_began,
         topics=topics,
     )
+
+
+class Engine:
+    """All of it in one process: a headline in, what was decided and the alerts out. It has no clock and sends nothing.
+
+    Whoever feeds it gives the headlines in the order of event time, as far as there is one, and calls :meth:`advance`
+    with the time of each before it. Memory is that of the deduper and of the rules that have one.
+    """
+
+    def __init__(
+        self, matcher: Matcher, classifier: Classifier, deduper: Deduper, router: Router | None = None
+    ) -> None:
+        self._classifier = classifier
+        self._matcher = matcher
+        self._deduper = deduper
+        self._router = router or RuleChannels()
+        self._correlator = Correlator(matcher.ruleset)
+        self._counts_repeats = any(rule.counts_repeats for rule in matcher.ruleset.rules)
+        self._seq = 0
+
+    def feed(self, candidate: Candidate) -> tuple[Classified | Dropped, list[Alert]]:
+        """Decide on a headline. The alerts that are held back are among them."""
+        record, firings = self.fire(candidate)
+        return record, self._alerts(firings)
+
+    def fire(self, candidate: Candidate) -> tuple[Classified | Dropped, list[Firing]]:
+        """Decide on a headline and say what fires, before it is routed; rules without a memory come first."""
+        record = msgspec.structs.replace(deduplicated(candidate, self._deduper), seq=self._seq)
+        self._seq += 1
+        if isinstance(record, Dropped) and not self._counts_repeats:
+            return record, []
+        repeat = isinstance(record, Dropped)
+        headline = classified(record, self._classifier.classify(record.headline.headline))
+        matches = self._matcher.match(headline)
+        firings = [] if repeat else list(fire(headline, matches))
+        event = event_of(headline, matches, repeat=repeat)
+        if event is not None:
+            firings += self._correlator.consider(event)
+        return record if isinstance(record, Dropped) else headline, firings
+
+    def advance(self, at: int) -> list[Alert]:
+        """The alerts that come because event time has come to ``at``, milliseconds, such as that of an absence."""
+        return self._alerts(self.elapse(at))
+
+    def elapse(self, at: int) -> list[Firing]:
+        """What fires because event time has come to ``at``, before it is routed."""
+        return self._correlator.advance(at)
+
+    def _alerts(self, firings: Iterable[Firing]) -> list[Alert]:
+        return [alert for firing in firings for alert in self._router.alerts(firing)]

@@ -50,7 +50,9 @@ class Unique(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=F
     """A headline that says something new: the value of ``headlines.unique``.
 
     ``id`` is the producer's UUID or the ``position``, which is ``topic:partition:offset`` of the raw record.
-    ``received`` is when the raw record reached Kafka. ``seq`` orders all decisions of deduplication, drops included.
+    ``received`` is when the raw record reached Kafka. ``seq`` orders all decisions of deduplication, drops included. An
+    update names the headline of its story that it is nearest to, and what is new. ``story_sources`` is how many sources
+    have told the story so far, this one included, and ``story_began`` when its first headline was published, if not now.
     """
 
     id: str
@@ -60,6 +62,10 @@ class Unique(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=F
     headline: Headline
     story_id: str
     kind: Kind = "first"
+    update_of: str | None = None
+    reason: str | None = None
+    story_sources: int = 1
+    story_began: datetime | None = None
     schema: int = SCHEMA
 
 
@@ -74,6 +80,8 @@ class Dropped(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=
     story_id: str
     duplicate_of: str
     reason: str
+    story_sources: int = 1
+    story_began: datetime | None = None
     schema: int = SCHEMA
 
 
@@ -126,38 +134,64 @@ class Classified(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, 
     headline: Headline
     story_id: str
     kind: Kind = "first"
+    update_of: str | None = None
+    reason: str | None = None
+    story_sources: int = 1
+    story_began: datetime | None = None
     topics: tuple[TopicMatch, ...] = ()
     schema: int = SCHEMA
 
 
 class FiredRule(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """The rule behind an alert. ``revision`` is a hash of the rule as it stood, ``matched`` the words that fired it."""
+    """The rule behind an alert. ``revision`` is a hash of the rule as it stood, ``matched`` the words that fired it.
+
+    ``because`` says what of several headlines it took, where it took several, such as "5 headlines of 3 sources in 10m".
+    """
 
     name: str
     title: str
     severity: Severity
     revision: str
     matched: tuple[Span, ...] = ()
+    labels: dict[str, str] = {}
+    owner: str = ""
+    because: str | None = None
+
+
+class Grouping(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """How an alert is collected with others of its channel and ``key`` into one message.
+
+    The first of a group goes after ``wait`` seconds, with what came meanwhile; the next not before ``interval`` seconds
+    after that.
+    """
+
+    key: str
+    wait: float = 0.0
+    interval: float = 0.0
 
 
 class Alert(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """One rule that fired on one headline, for one channel: the value of ``alerts``.
 
-    ``alert_id`` depends on the rule's name, the headline's id and the channel alone, so that an alert that is decided
-    twice is the same alert.
+    ``alert_id`` depends on the rule's name, the headline's id and the channel alone (and on what else tells two firings of
+    a rule on one headline apart), so that an alert that is decided twice is the same alert. ``suppressed`` is why it is
+    sent to nobody, where that is so.
     """
 
     alert_id: str
     channel: str
     rule: FiredRule
     headline: Classified
+    suppressed: str | None = None
+    group: Grouping | None = None
     schema: int = SCHEMA
 
 
 class Delivery(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """One attempt to deliver an alert: the value of ``deliveries``, and of ``deliveries.dead`` where it was the last.
 
-    ``attempt`` counts from 1. ``status_code`` is the receiver's HTTP status, where it gave one.
+    ``attempt`` counts from 1, and is that of the last attempt, or 0, where the outcome is ``suppressed``. ``status_code`` is
+    the receiver's HTTP status, where it gave one.
     """
 
     alert_id: str

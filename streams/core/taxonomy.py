@@ -72,19 +72,19 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Holds with each of ``every``, one of ``some`` if there are any, none of ``none``, and with ``near``."""
+    """Holds with each of ``every``, one of ``some`` if there are any, none of ``none``, and every pair of ``near``."""
 
     name: str
     weight: float
     every: tuple[Item, ...] = ()
     some: tuple[Item, ...] = ()
     none: tuple[Item, ...] = ()
-    near: Near | None = None
+    near: tuple[Near, ...] = ()
 
     def required(self) -> tuple[frozenset[str], ...]:
         """Sets of groups, of each of which one must be in a headline for the condition to hold."""
-        near = (self.near.first, self.near.second) if self.near else ()
-        needed = [item.groups for item in (*self.every, *near) if item.money is None]
+        pairs = [item for near in self.near for item in (near.first, near.second)]
+        needed = [item.groups for item in (*self.every, *pairs) if item.money is None]
         if self.some and all(item.money is None for item in self.some):
             needed.append(frozenset[str]().union(*(item.groups for item in self.some)))
         return tuple(needed)
@@ -174,7 +174,7 @@ class _ConditionText(_Strict):
     every: list[Any] = Field([], alias="all")
     some: list[Any] = Field([], alias="any")
     none: list[Any] = []
-    near: _NearText | None = None
+    near: Any = None
 
 
 class _TestsText(_Strict):
@@ -207,7 +207,8 @@ class _Compiler:
 
     def topic(self) -> Topic | None:
         """The topic, or None where the shape of the document is wrong. Check ``problems`` in either case."""
-        shape, self.problems = check(self.document, _TopicText)
+        shape, problems = check(self.document, _TopicText)
+        self.problems = [*self.document.problems, *problems]
         if shape is None:
             return None
         self._name_groups(shape)
@@ -332,18 +333,26 @@ class _Compiler:
             yield condition
 
     def _condition(self, text: _ConditionText, path: Path) -> Condition:
-        near = None
-        if text.near is not None:
-            pair = self._items(text.near.of, (*path, "near", "of"))
-            near = Near(*pair, text.near.within, text.near.ordered) if len(pair) == 2 else None
         return Condition(
             name=text.name,
             weight=text.weight,
             every=self._items(text.every, (*path, "all")),
             some=self._items(text.some, (*path, "any")),
             none=self._items(text.none, (*path, "none")),
-            near=near,
+            near=tuple(self._nears(text.near, (*path, "near"))),
         )
+
+    def _nears(self, value: Any, path: Path) -> Iterator[Near]:
+        """What stands at ``near``: one pair, or a list of pairs, each of which is to be there."""
+        if value is None:
+            return
+        places = [(*path, index) for index in range(len(value))] if isinstance(value, list) else [path]
+        for place in places:
+            text, problems = check(self.document, _NearText, place)
+            self.problems += problems
+            pair = self._items(text.of, (*place, "of")) if text else ()
+            if text and len(pair) == 2:
+                yield Near(*pair, text.within, text.ordered)
 
     def _items(self, values: Sequence[Any], path: Path) -> tuple[Item, ...]:
         items = [self._item(value, (*path, index)) for index, value in enumerate(values)]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # Zero-width characters, byte-order mark, soft hyphen, and the marks that steer writing direction.
@@ -35,6 +36,7 @@ _WORD = re.compile(
     """,
     re.VERBOSE,
 )
+_PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*|[0-9]+[A-Za-z0-9]*")  # what the above is where nothing can join
 _POSSESSIVE = re.compile(rf"[{_APOSTROPHES}]s?$")
 _NO_APOSTROPHES = str.maketrans("", "", _APOSTROPHES)
 _NO_JOINERS = str.maketrans("", "", _APOSTROPHES + ".")
@@ -122,17 +124,38 @@ def fold(word: str) -> str:
     return folded.translate(_NO_APOSTROPHES if folded[:1].isdigit() else _NO_JOINERS)
 
 
+def bare(word: str) -> str:
+    """A word as it stands in a text, case and accents kept, without possessive, apostrophes and abbreviation dots."""
+    return _POSSESSIVE.sub("", word).translate(_NO_APOSTROPHES if word[:1].isdigit() else _NO_JOINERS)
+
+
 def tokenize(text: str) -> tuple[Token, ...]:
     """The tokens of a cleaned ``text``, in order."""
     cut = [Token(fold(found[0]), found.start(), found.end()) for found in _WORD.finditer(text)]
     return tuple(cut) if all(token.word for token in cut) else tuple(token for token in cut if token.word)
 
 
+def places(text: str) -> Sequence[tuple[int, int]]:
+    """Where each token of a cleaned ``text`` begins and ends: `tokenize` without the words, which ASCII makes cheap."""
+    if text.isascii():  # then no word folds to nothing
+        if "'" not in text and "." not in text and "," not in text and "&" not in text:
+            return [found.span() for found in _PLAIN_WORD.finditer(text)]
+        return [found.span() for found in _WORD.finditer(text)]
+    return [(token.start, token.end) for token in tokenize(text)]
+
+
 def flatten(text: str) -> str:
     """The words of a cleaned ``text`` in one line, each with one space before it, and a space at the end.
 
-    They are the words of `tokenize`, so that the n-th word here has its place in the n-th token there. Plain
-    ASCII takes a few string operations; what needs the rules for joined words is cut by `tokenize`'s pattern.
+    They are the words of `tokenize`, so that the n-th word here has its place in the n-th token there.
+    """
+    return f" {' '.join(words_of(text))} "
+
+
+def words_of(text: str) -> list[str]:
+    """The words of `tokenize` alone, several times faster.
+
+    Plain ASCII takes a few string operations; what needs the rules for joined words is cut by `tokenize`'s pattern.
     """
     plain = text
     if not text.isascii():
@@ -143,9 +166,26 @@ def flatten(text: str) -> str:
         if "." in flat or "," in flat or "'" in flat or "&" in flat:
             flat = _without_ends(f" {flat} ")
         if flat:
-            return f" {' '.join(flat.split())} "
+            return flat.split()
     words = [word if word.isalnum() and word.isascii() else fold(word) for word in _WORD.findall(plain.lower())]
-    return f" {' '.join(filter(None, words))} "
+    return words if all(words) else list(filter(None, words))
+
+
+def squeeze(text: str) -> str:
+    """Letters in which every word of a cleaned ``text`` is found that has no dot; empty where that cannot be told.
+
+    It takes a fraction of the time of cutting the words, and is enough to tell that a text has none of a few words.
+    """
+    plain = text
+    if not text.isascii():
+        for typographic, ascii_form in _TYPOGRAPHY:
+            plain = plain.replace(typographic, ascii_form)
+        if not plain.isascii():
+            return ""
+    plain = plain.lower()
+    if "'" in plain:
+        plain = plain.replace("'", "")
+    return plain.replace(".", "") if "." in plain else plain
 
 
 def _without_ends(flat: str) -> str:

@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Mark = Literal["update", "repeat", "correction", "withdrawal", "flash", "brief"]
 
 # Wire prefixes end in a hyphen ("UPDATE 2-", "RPT-UPDATE 1-", "CORRECTED-(OFFICIAL)-"), others in a colon or bar.
 _PREFIX = re.compile(
     r"""\s*(?:
-        (?P<update>(?:UPDATE|WRAPUP|WRAP)\s?\d*) |
+        (?P<update>(?:UPDATED?|WRAPUP|WRAP)\s?\d*) |
         (?P<repeat>RPT|REPEAT|REFILE|REFILED|RESEND) |
         (?P<correction>CORRECTED|CORRECTION|CORRECTING|CORRECTS|CORRECT) |
         (?P<withdrawal>WITHDRAWN|WITHDRAWAL|KILL|KILLED|RETRACTED|RETRACTION) |
@@ -24,15 +23,32 @@ _PREFIX = re.compile(
     re.VERBOSE,
 )
 _LOUD_PREFIX = re.compile(
-    r"\s*(?P<flash>breaking(?: news)?|just in|urgent|exclusive|developing)\s?[:|\u2014]\s*", re.IGNORECASE
+    r"""\s*(?:
+        (?P<flash>breaking(?:\ news)?|just\ in|urgent|exclusive|developing) |
+        (?P<correction>corrected|correction) |
+        (?P<withdrawal>(?:story\ )?(?:withdrawn|retracted)|retraction)
+    )\s?[:|\u2014]\s*""",
+    re.VERBOSE | re.IGNORECASE,
 )
-_PREFIX_END = re.compile("[-:|\u2013\u2014]")
-_BAR_TAIL = re.compile(r"\s+\|\s+[^|]{2,40}$")
+# Outlets that have no wire prefixes say at the end that a headline corrects or withdraws one: "(corrected)", "- correction".
+_NOTE = re.compile(
+    r"""(?:\s*[(\[]|\s+[-|\u2013\u2014]\s+)(?:
+        (?P<correction>corrected|correction|corrects(?:\s[^()\[\]]{1,40})?) |
+        (?P<withdrawal>(?:story\s)?(?:withdrawn|retracted)|retraction)
+    )[)\]]?$""",
+    re.VERBOSE | re.IGNORECASE,
+)
+#: What ends a prefix or begins a tail: most headlines have none of it, and so no mark.
+_ENDS_MARK = re.compile("[-:|(\\[\u2013\u2014]")
+_NO_MARKS: frozenset[Mark] = frozenset()
+_BAR_TAIL = re.compile(r"\s+\|\s+([^|]{2,40})$")
 _DASH_BEFORE_SPACE = re.compile(r"[-\u2013\u2014]\s")
 _DASH_TAIL = re.compile(r"\s+[-\u2013\u2014]\s+([^-\u2013\u2014|]{2,40})$")
+#: The end of an outlet's address: ".com", ".co.uk".
+_TOP_LEVEL = re.compile(r"(?<=\w)(?:\.(?:co|com|org|net|ac|gov|edu))?\.[a-z]{2,}$")
 _LETTERS = re.compile(r"[^a-z0-9]+")
 
-#: Outlets whose name follows a dash at the end of their headlines, as lower-case letters.
+#: Outlets whose name follows a dash or a bar at the end of their headlines, as lower-case letters.
 _OUTLETS = frozenset(
     """
     abcnews afp aljazeera ap apnews arstechnica axios bbc bbcnews bloomberg businessinsider businesswire cbsnews
@@ -45,8 +61,7 @@ _OUTLETS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(NamedTuple):
     """What a headline says, and the marks that stood around it."""
 
     text: str
@@ -56,23 +71,36 @@ class Wire:
 def read_wire(headline: str, source: str = "") -> Wire:
     """Take wire prefixes and outlet tails off a headline.
 
-    A tail after a bar goes ("Oil rises | Reuters"); one after a dash goes only if it names ``source`` or an outlet that
-    is known to sign so, because a dash also parts the two halves of a sentence.
+    A tail after a bar or a dash goes ("Oil rises | Reuters") if it names ``source`` or an outlet that is known to sign
+    so. Others stay, because a dash also parts the two halves of a sentence, and a bar what is said from more of it.
     """
+    if headline.isascii():
+        plain = not ("-" in headline or ":" in headline or "|" in headline or "(" in headline or "[" in headline)
+    else:
+        plain = not _ENDS_MARK.search(headline)
+    if plain:
+        return Wire(headline.strip(), _NO_MARKS)
     marks: set[Mark] = set()
     text = headline
     while match := _prefix(text):
         if not text[match.end() :].strip():
             break
-        marks.update(name for name, found in match.groupdict().items() if found)  # type: ignore[misc]
+        marks.update(_named(match))
         text = text[match.end() :]
-    return Wire(_without_tail(text.strip(), source), frozenset(marks))
+    text = _without_tail(text.strip(), source)
+    if (note := _NOTE.search(text)) and note.start():
+        marks.update(_named(note))
+        text = text[: note.start()]
+    return Wire(text, frozenset(marks))
+
+
+def _named(match: re.Match[str]) -> set[Mark]:
+    """The marks that ``match`` found."""
+    return {name for name, found in match.groupdict().items() if found}  # type: ignore[misc]
 
 
 def _prefix(text: str) -> re.Match[str] | None:
-    """The prefix that ``text`` begins with. Looks first whether there can be one: most headlines have none."""
-    if not _PREFIX_END.search(text):
-        return None
+    """The prefix that ``text`` begins with."""
     return (_PREFIX.match(text) if text.lstrip()[:2].isupper() else None) or _LOUD_PREFIX.match(text)
 
 
@@ -80,17 +108,21 @@ def _without_tail(text: str, source: str) -> str:
     if " " not in text:
         return text
     if "|" in text:
-        text = _BAR_TAIL.sub("", text)
-    tail = _DASH_TAIL.search(text) if _DASH_BEFORE_SPACE.search(text) else None
-    if tail and tail.start() > 0 and _names_outlet(tail.group(1), source):
-        text = text[: tail.start()]
+        text = _without_outlet(text, _BAR_TAIL, source)
+    if _DASH_BEFORE_SPACE.search(text):
+        text = _without_outlet(text, _DASH_TAIL, source)
     return text
 
 
+def _without_outlet(text: str, tail: re.Pattern[str], source: str) -> str:
+    found = tail.search(text)
+    return text[: found.start()] if found and found.start() and _names_outlet(found[1], source) else text
+
+
 def _names_outlet(tail: str, source: str) -> bool:
-    letters = _LETTERS.sub("", tail.lower())
-    if letters in _OUTLETS:
+    name = _LETTERS.sub("", _TOP_LEVEL.sub("", tail.lower()).removeprefix("the "))
+    if name in _OUTLETS or f"the{name}" in _OUTLETS:
         return True
-    domain = source.lower().removeprefix("rss:").removeprefix("www.")
-    name = _LETTERS.sub("", domain.rsplit(".", 1)[0])
-    return len(letters) > 2 and letters == name
+    host = _TOP_LEVEL.sub("", source.lower().removeprefix("rss:").removeprefix("www."))
+    names = {_LETTERS.sub("", known.removeprefix("the ")) for known in (host, host.rsplit(".", 1)[-1])}
+    return len(name) > 2 and not names.isdisjoint((name, f"the{name}"))

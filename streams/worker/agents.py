@@ -3,15 +3,16 @@
 The order of these steps is the protocol that loses no headline (``docs/reference/delivery-guarantees.md``). An agent
 acknowledges a chunk only after the broker has confirmed every record that came of it. What can be tried again (Kafka,
 Redis) is tried in place until it works or the partition is taken away; then the chunk is let go, unacknowledged. A
-record that cannot be read, or that the core stumbles over, goes to ``headlines.invalid`` with the reason.
+record that cannot be read, that the core stumbles over, or of which comes what the broker refuses for good, goes to
+``headlines.invalid`` with the reason. An error that nobody foresaw acknowledges nothing, and ends the worker.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
 import structlog
@@ -23,14 +24,17 @@ from alerts.delivery import OnStep
 from alerts.outbox import Outbox
 from streams.core import pipeline
 from streams.core.classify import Classifier
-from streams.core.decide import alerts_for
+from streams.core.correlate import Event, event_of
+from streams.core.decide import Firing, Router, fire
 from streams.core.dedupe import Candidate
 from streams.core.headline import UnreadableError
 from streams.core.match import Matcher
-from streams.core.records import Alert, Classified, Dropped, Headline, Invalid, Unique
+from streams.core.records import Alert, Classified, Delivery, Dropped, Invalid, Unique
 from streams.worker.chunks import Chunk, ChunkConsumer
+from streams.worker.correlation import CorrelationLog
 from streams.worker.ledger import Ledger
-from streams.worker.publish import BatchProducer, Output, PublishError
+from streams.worker.publish import BatchProducer, Output, PublishError, Refused
+from streams.worker.reload import Current
 from streams.worker.topics import Topics
 
 log = structlog.get_logger(__name__)
@@ -39,46 +43,53 @@ T = TypeVar("T")
 #: What passes when the other side is back.
 PASSING = (RedisError, KafkaError, PublishError, OSError, asyncio.TimeoutError)
 #: Records that are worked on together, at most twice as many.
-AT_ONCE = 500
+AT_ONCE = 1_000
 #: Waits between two tries, seconds: doubled from the first to the last.
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
 
-#: Bytes of what was read of a raw record, at most: with what the agents add to it, less than the broker takes at once.
-LARGEST = 700_000
-#: As many bytes of a record that cannot be worked on are kept.
+#: As many bytes of a record that cannot be worked on are kept, and where the broker takes no more, fewer.
 KEPT = 64_000
+_KEPT_LESS = 1_000
+#: Characters of a reason, at most.
+_REASON = 1_000
 
 _encode = msgspec.json.Encoder().encode
 
 
+Record: TypeAlias = ConsumerRecord[bytes, bytes]
 #: Records of Kafka, of one partition or several.
-Records = Sequence[ConsumerRecord[bytes, bytes]]
+Records = Sequence[Record]
 
 
 class ReleasedError(Exception):
     """The partition was taken away, or the worker stops: let go of the chunk."""
 
 
+#: Hears of a part of the worker that failed in a way that nobody foresaw, before it ends.
+OnFailure = Callable[[str, Exception], None]
+
+
 class Stage(Protocol):
     """What one agent does with records, apart from publishing and acknowledging."""
 
     name: str
+    refusals: Refusals
 
     async def work(self, records: Records) -> Sequence[Output]:
         """What comes of some records, in their order. May be called again for the same ones, and then says the same."""
 
 
-def received(record: ConsumerRecord[bytes, bytes]) -> datetime:
+def received(record: Record) -> datetime:
     """When Kafka received a record."""
     return datetime.fromtimestamp(record.timestamp / 1000, UTC)
 
 
-def position(record: ConsumerRecord[bytes, bytes]) -> str:
+def position(record: Record) -> str:
     """Where a record stands: ``topic:partition:offset``."""
     return f"{record.topic}:{record.partition}:{record.offset}"
 
 
-def _name(record: ConsumerRecord[bytes, bytes]) -> str:
+def _name(record: Record) -> str:
     """The id that the producer gave to a record; empty where it gave none."""
     for key, value in record.headers:
         if key == "id" and value:
@@ -93,23 +104,48 @@ class Refusals:
         self._stage = stage
         self._topic = topics.invalid
 
-    def refuse(self, record: ConsumerRecord[bytes, bytes], reason: str) -> Output:
-        """The record of a refusal, with the original bytes, the first :data:`KEPT` of them."""
+    def refuse(self, record: Record, reason: str, *, error: Exception | None = None, keep: int = KEPT) -> Output:
+        """The record of a refusal, with the original bytes, the first ``keep`` of them."""
         place = position(record)
         invalid = Invalid(
             position=place,
             received=received(record),
             stage=self._stage,
-            reason=reason,
-            original=(record.value or b"")[:KEPT],
+            reason=reason[:_REASON],
+            original=(record.value or b"")[:keep],
         )
-        log.warning("a record is invalid", stage=self._stage, position=place, reason=reason)
-        return Output(self._topic, _encode(invalid), place.encode(), record.partition)
+        key = place.encode()
+        return Output(self._topic, _encode(invalid), key, record.partition, record, reason, error)
 
-    def stumbled(self, record: ConsumerRecord[bytes, bytes], error: Exception) -> Output:
+    def stumbled(self, record: Record, error: Exception) -> Output:
         """The refusal of a record that our own code failed on."""
-        log.error("a record could not be worked on", stage=self._stage, position=position(record), exc_info=error)
-        return self.refuse(record, f"the {self._stage} agent failed on it: {error!r}")
+        return self.refuse(record, f"the {self._stage} agent failed on it: {error!r}", error=error)
+
+    def instead(self, refused: Refused) -> Output:
+        """What is published in place of a record that the broker refuses for good.
+
+        That is the refusal of what it came of; and of a refusal, one with fewer of the original bytes, at last none.
+        """
+        output, answer = refused
+        record = output.source
+        assert record is not None, "what a stage puts out says what it came of"
+        if output.topic != self._topic:
+            reason = f"Kafka refuses what came of it, {len(output.value):,} bytes for {output.topic}: {answer.message}"
+            return self.refuse(record, reason)
+        less = self.refuse(record, output.reason, error=output.error, keep=_KEPT_LESS)
+        if len(less.value) < len(output.value):
+            return less
+        return self.refuse(record, output.reason, error=output.error, keep=0)
+
+    def tell(self, outputs: Sequence[Output]) -> None:
+        """Log the refusals among what was published."""
+        for output in outputs:
+            if output.source is None or not output.reason:
+                continue
+            place = position(output.source)
+            log.warning("a record is invalid", stage=self._stage, position=place, reason=output.reason)
+            if output.error is not None:
+                log.error("our own code failed on a record", stage=self._stage, position=place, exc_info=output.error)
 
 
 class Deduplicate:
@@ -120,20 +156,20 @@ class Deduplicate:
     def __init__(self, topics: Topics, ledger: Ledger) -> None:
         self._topics = topics
         self._ledger = ledger
-        self._refusals = Refusals(self.name, topics)
+        self.refusals = Refusals(self.name, topics)
 
     async def work(self, records: Records) -> Sequence[Output]:
         """Read, claim in the ledger, and say what was decided."""
         read, outputs = self._read(records)
         entries = await self._ledger.decide([candidate for candidate, _ in read])
-        for (candidate, partition), entry in zip(read, entries, strict=True):
+        for (candidate, source), entry in zip(read, entries, strict=True):
             record = pipeline.decided(candidate, entry)
             topic = self._topics.dropped if isinstance(record, Dropped) else self._topics.unique
-            outputs.append(Output(topic, _encode(record), record.id.encode(), partition))
+            outputs.append(Output(topic, _encode(record), record.id.encode(), source.partition, source))
         return outputs
 
-    def _read(self, records: Records) -> tuple[list[tuple[Candidate, int]], list[Output]]:
-        candidates: list[tuple[Candidate, int]] = []
+    def _read(self, records: Records) -> tuple[list[tuple[Candidate, Record]], list[Output]]:
+        candidates: list[tuple[Candidate, Record]] = []
         refused: list[Output] = []
         for record in records:
             place = position(record)
@@ -141,19 +177,12 @@ class Deduplicate:
             value = record.value or b""
             try:
                 candidate = pipeline.read(value, id=name, position=place, received=received(record))
-                _check_size(value, candidate.headline)
-                candidates.append((candidate, record.partition))
+                candidates.append((candidate, record))
             except UnreadableError as error:
-                refused.append(self._refusals.refuse(record, str(error)))
+                refused.append(self.refusals.refuse(record, str(error)))
             except Exception as error:  # noqa: BLE001 - one record must not hold up the others
-                refused.append(self._refusals.stumbled(record, error))
+                refused.append(self.refusals.stumbled(record, error))
         return candidates, refused
-
-
-def _check_size(value: bytes, headline: Headline) -> None:
-    # Small ones need no look: encoded anew, a byte becomes six at most.
-    if len(value) > LARGEST // 6 and len(_encode(headline)) > LARGEST:
-        raise UnreadableError(f"larger than {LARGEST:,} bytes: shorten its fields")
 
 
 class Classify:
@@ -161,51 +190,98 @@ class Classify:
 
     name = "classify"
 
-    def __init__(self, topics: Topics, classifier: Classifier) -> None:
+    def __init__(self, topics: Topics, classifier: Current[Classifier]) -> None:
         self._topic = topics.classified
         self._classifier = classifier
         self._decode = msgspec.json.Decoder(Unique).decode
-        self._refusals = Refusals(self.name, topics)
+        self.refusals = Refusals(self.name, topics)
 
     async def work(self, records: Records) -> Sequence[Output]:
-        """Give every headline its topics."""
-        return [self._one(record) for record in records]
+        """Give every headline its topics, all by the taxonomy that is in force now."""
+        classifier = self._classifier.value
+        return [self._one(record, classifier) for record in records]
 
-    def _one(self, record: ConsumerRecord[bytes, bytes]) -> Output:
+    def _one(self, record: Record, classifier: Classifier) -> Output:
         try:
             unique = self._decode(record.value or b"")
-            result = pipeline.classified(unique, self._classifier.classify(unique.headline.headline))
+            result = pipeline.classified(unique, classifier.classify(unique.headline.headline))
         except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
-            return self._refusals.refuse(record, f"not a record of headlines.unique: {error}")
+            return self.refusals.refuse(record, f"not a record of headlines.unique: {error}")
         except Exception as error:  # noqa: BLE001 - one record must not hold up the others
-            return self._refusals.stumbled(record, error)
-        return Output(self._topic, _encode(result), result.id.encode(), record.partition)
+            return self.refusals.stumbled(record, error)
+        return Output(self._topic, _encode(result), result.id.encode(), record.partition, record)
 
 
 class Alerting:
-    """``headlines.classified`` to ``alerts``."""
+    """``headlines.classified`` to ``alerts``; and of ``headlines.dropped`` what rules count that ask how often."""
 
     name = "alert"
 
-    def __init__(self, topics: Topics, matcher: Matcher) -> None:
-        self._topic = topics.alerts
+    def __init__(
+        self,
+        topics: Topics,
+        matcher: Matcher,
+        router: Router,
+        correlation: CorrelationLog,
+        classifier: Current[Classifier],
+    ) -> None:
+        self._topics = topics
         self._matcher = matcher
+        self._router = router
+        self._correlation = correlation
+        self._classifier = classifier
+        self._counts_repeats = any(rule.counts_repeats for rule in matcher.ruleset.matched)
         self._decode = msgspec.json.Decoder(Classified).decode
-        self._refusals = Refusals(self.name, topics)
+        self._decode_dropped = msgspec.json.Decoder(Dropped).decode
+        self.refusals = Refusals(self.name, topics)
 
     async def work(self, records: Records) -> Sequence[Output]:
-        """Match every headline with the rules."""
-        return [output for record in records for output in self._one(record)]
+        """Match every headline with the rules. Those that take more than one headline are asked together."""
+        outputs: list[Output] = []
+        events: list[tuple[Record, Event]] = []
+        for record in records:
+            repeat = record.topic == self._topics.dropped
+            if repeat and not self._counts_repeats:
+                continue
+            try:
+                headline = self._repeated(record) if repeat else self._decode(record.value or b"")
+                matches = self._matcher.match(headline)
+                if not matches:
+                    continue
+                outputs += () if repeat else self._told(record, fire(headline, matches))
+                event = event_of(headline, matches, repeat=repeat)
+            except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
+                outputs.append(self.refusals.refuse(record, f"not a record of {record.topic}: {error}"))
+            except Exception as error:  # noqa: BLE001 - one record must not hold up the others
+                outputs.append(self.refusals.stumbled(record, error))
+            else:
+                if event is not None:
+                    events.append((record, event))
+        if events:
+            fired = await self._correlation.decide([event for _, event in events])
+            for (record, _), firings in zip(events, fired, strict=True):
+                outputs += self._told(record, firings)
+        return outputs
 
-    def _one(self, record: ConsumerRecord[bytes, bytes]) -> Sequence[Output]:
-        try:
-            headline = self._decode(record.value or b"")
-            found = alerts_for(headline, self._matcher.match(headline))
-        except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
-            return [self._refusals.refuse(record, f"not a record of headlines.classified: {error}")]
-        except Exception as error:  # noqa: BLE001 - one record must not hold up the others
-            return [self._refusals.stumbled(record, error)]
-        return [Output(self._topic, _encode(alert), alert.alert_id.encode(), record.partition) for alert in found]
+    async def elapsed(self, publish: Callable[[Sequence[Output]], Awaitable[object]], now: datetime) -> None:
+        """Publish what fires because nothing came."""
+        firings = await self._correlation.elapse(int(now.timestamp() * 1000))
+        if firings:
+            await publish(self._told(None, firings))
+            self._correlation.told(firings)
+
+    def _repeated(self, record: Record) -> Classified:
+        dropped = self._decode_dropped(record.value or b"")
+        return pipeline.classified(dropped, self._classifier.value.classify(dropped.headline.headline))
+
+    def _told(self, record: Record | None, firings: Iterable[Firing]) -> list[Output]:
+        """The alerts of some firings."""
+        partition = record.partition if record is not None else 0
+        return [
+            Output(self._topics.alerts, _encode(alert), alert.alert_id.encode(), partition, record)
+            for firing in firings
+            for alert in self._router.alerts(firing)
+        ]
 
 
 class Deliver:
@@ -216,26 +292,45 @@ class Deliver:
     def __init__(
         self, topics: Topics, outbox: Outbox, kick: Callable[[str], None], clock: Callable[[], datetime]
     ) -> None:
+        self._deliveries = topics.deliveries
         self._outbox = outbox
         self._kick = kick
         self._clock = clock
         self._decode = msgspec.json.Decoder(Alert).decode
-        self._refusals = Refusals(self.name, topics)
+        self.refusals = Refusals(self.name, topics)
 
     async def work(self, records: Records) -> Sequence[Output]:
-        """Put the alerts into the outbox, and wake the channels."""
+        """Put the alerts into the outbox, and wake the channels; say of those that go to nobody that they ended."""
         alerts: list[Alert] = []
-        refused: list[Output] = []
+        ended: list[Output] = []
         for record in records:
             try:
-                alerts.append(self._decode(record.value or b""))
+                alert = self._decode(record.value or b"")
             except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
-                refused.append(self._refusals.refuse(record, f"not a record of alerts: {error}"))
+                ended.append(self.refusals.refuse(record, f"not a record of alerts: {error}"))
+                continue
+            if alert.suppressed is None:
+                alerts.append(alert)
+            else:
+                ended.append(self._held_back(alert, record))
         if alerts:
             await self._outbox.schedule(alerts, self._clock())
             for channel in {alert.channel for alert in alerts}:
                 self._kick(channel)
-        return refused
+        return ended
+
+    def _held_back(self, alert: Alert, record: Record) -> Output:
+        """The end of an alert that is to go to nobody."""
+        end = Delivery(
+            alert_id=alert.alert_id,
+            channel=alert.channel,
+            rule=alert.rule.name,
+            outcome="suppressed",
+            attempt=0,
+            at=self._clock(),
+            reason=alert.suppressed,
+        )
+        return Output(self._deliveries, _encode(end), alert.alert_id.encode(), record.partition, record)
 
 
 class Runner:
@@ -248,12 +343,14 @@ class Runner:
         clock: Callable[[], datetime],
         on_step: OnStep,
         confirm: Callable[[], Awaitable[None]] | None = None,
+        on_failure: OnFailure = lambda _part, _error: None,
     ) -> None:
         self._stage = stage
         self._app = app
         self._clock = clock
         self._on_step = on_step
         self._confirm = confirm
+        self._on_failure = on_failure
         self._unconfirmed: asyncio.Queue[tuple[Any, Chunk]] = asyncio.Queue()
 
     async def run(self, stream: Any) -> None:
@@ -261,13 +358,27 @@ class Runner:
 
         A lone headline goes through at once. Under load a decision, a batch and a confirmation serve all that came in
         the meantime, of whatever partition: the more headlines, the less work for each.
+
+        Raises:
+            Exception: one that nobody foresaw. The chunks in hand stay unacknowledged, and ``on_failure`` is told, for
+                Faust would run the agent again and go on behind them.
         """
+        try:
+            await self._run(stream)
+        except Exception as error:
+            self._on_failure(self._stage.name, error)
+            raise
+
+    async def _run(self, stream: Any) -> None:
         events = stream.noack().events()
         async for event in events:
             waiting, records = [event], len(event.value)
             while records < AT_ONCE and not stream.channel.empty():
-                waiting.append(await anext(events))
-                records += len(waiting[-1].value)
+                following = await anext(events, None)
+                if following is None:  # the worker stops
+                    break
+                waiting.append(following)
+                records += len(following.value)
             await self._take(waiting)
 
     async def _take(self, events: Sequence[Any]) -> None:
@@ -278,14 +389,15 @@ class Runner:
             step(self._stage.name, "consumed")
             outputs = await keep_trying(self._stage.work, records, chunk=newest, what=self._stage.name)
             step(self._stage.name, "decided")
-            if outputs:
-                await keep_trying(self._publish, outputs, chunk=newest, what="publish")
+            while outputs:
+                outputs = await keep_trying(self._publish, outputs, chunk=newest, what="publish")
             step(self._stage.name, "published")
         except ReleasedError:
-            consumer: ChunkConsumer = self._app.consumer
-            for event in events:
-                consumer.let_go(event.message)
+            self._let_go(events)
             return
+        except Exception:
+            self._let_go(events)
+            raise
         if self._confirm is None:
             for event in events:
                 event.ack()
@@ -294,17 +406,43 @@ class Runner:
             for event in events:
                 self._unconfirmed.put_nowait((event, event.value))
 
-    async def _publish(self, outputs: Sequence[Output]) -> None:
+    def _let_go(self, events: Sequence[Any]) -> None:
+        consumer: ChunkConsumer = self._app.consumer
+        for event in events:
+            consumer.let_go(event.message)
+
+    async def _publish(self, outputs: Sequence[Output]) -> Sequence[Output]:
+        """Publish, and return what is to be published in place of what the broker refuses for good.
+
+        Raises:
+            PublishError: the broker did not confirm them, or refuses what can be made no smaller.
+        """
         producer: BatchProducer = self._app.producer
-        await producer.publish(outputs, timestamp_ms=int(self._clock().timestamp() * 1000))
+        refused = await producer.publish(outputs, timestamp_ms=int(self._clock().timestamp() * 1000))
+        refusals = self._stage.refusals
+        if not refused:
+            refusals.tell(outputs)
+            return ()
+        theirs = {id(output) for output, _ in refused}
+        refusals.tell([output for output in outputs if id(output) not in theirs])
+        instead = [refusals.instead(one) for one in refused]
+        if instead == [one.output for one in refused] == list(outputs):
+            raise PublishError(f"{instead[0].topic} takes no record at all: {refused[0].error!r}")
+        return instead
 
     async def acknowledge_confirmed(self) -> None:
         """Acknowledge chunks once ``confirm`` has said that what they left in Redis is on its disk.
 
-        Runs beside :meth:`run`, so that no chunk waits for the disk before the next one is taken.
+        Runs beside :meth:`run`, so that no chunk waits for the disk before the next one is taken. Fails as it does.
         """
-        confirm = self._confirm
-        assert confirm is not None
+        assert self._confirm is not None
+        try:
+            await self._acknowledge_when(self._confirm)
+        except Exception as error:
+            self._on_failure(f"{self._stage.name}'s acknowledgements", error)
+            raise
+
+    async def _acknowledge_when(self, confirm: Callable[[], Awaitable[None]]) -> None:
         while not is_cancelled():
             batch = [await self._unconfirmed.get()]
             while not self._unconfirmed.empty():
@@ -313,8 +451,7 @@ class Runner:
             try:
                 await keep_trying(lambda _: confirm(), None, chunk=chunk, what="confirm")
             except ReleasedError:
-                for event, _ in batch:
-                    self._app.consumer.let_go(event.message)
+                self._let_go([event for event, _ in batch])
                 continue
             self._on_step(self._stage.name, "confirmed")
             for event, _ in batch:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,17 +26,34 @@ from redis.backoff import NoBackoff
 from alerts.delivery import Dispatcher, OnStep, RetrySchedule, Timing
 from alerts.notify.interface import Notifier
 from alerts.outbox import Durability, Outbox, RedisOutbox
-from alerts.outbox.interface import TERMINAL_TTL
+from alerts.route import ChannelRouter
+from alerts.silence import RedisSilences
 from streams.core.classify import Classifier
-from streams.core.dedupe import ExactDeduper
+from streams.core.dedupe import Deduper
 from streams.core.match import Matcher
 from streams.core.records import Delivery
-from streams.worker.agents import FIRST_WAIT, LONGEST_WAIT, Alerting, Classify, Deduplicate, Deliver, Runner, Stage
+from streams.worker.agents import (
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    PASSING,
+    Alerting,
+    Classify,
+    Deduplicate,
+    Deliver,
+    Runner,
+    Stage,
+    is_cancelled,
+)
+from streams.worker.caretaker import Caretaker
 from streams.worker.chunks import ChunkConsumer
+from streams.worker.clients import started
+from streams.worker.correlation import CorrelationLog
 from streams.worker.history import read_decisions
 from streams.worker.ledger import Ledger
-from streams.worker.publish import BatchProducer, Output
+from streams.worker.publish import BatchProducer, Output, PublishError
 from streams.worker.recovery import Keeper
+from streams.worker.reload import Current, Watch
+from streams.worker.silences import SilenceWatch
 from streams.worker.topics import Topics
 
 log = structlog.get_logger(__name__)
@@ -48,9 +67,11 @@ CHUNKS_AHEAD = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All that a worker needs to know; nothing of it changes while it runs.
+    """All that a worker needs to know. Nothing of it changes while it runs but what is `Current`, by one of ``watches``.
 
-    ``kafka`` holds aiokafka's connection settings, ``session_timeout`` is in seconds.
+    ``kafka`` holds aiokafka's connection settings, ``session_timeout`` is in seconds. ``deduper`` makes one with nothing in
+    memory; ``window`` is the longest that it looks back. ``notifiers`` are the open channels;
+    ``unopened`` are the names of channels that are configured, but that cannot be opened and that no rule needs.
     """
 
     kafka: Mapping[str, Any]
@@ -59,16 +80,24 @@ class Plan:
     redis_url: str
     redis_prefix: str
     window: timedelta
-    classifier: Classifier
+    deduper: Callable[[], Deduper]
+    classifier: Current[Classifier]
     matcher: Matcher
     notifiers: Mapping[str, Notifier]
     clock: Callable[[], datetime]
     data_dir: Path
     session_timeout: float = 10.0
     redis_options: Mapping[str, Any] = field(default_factory=dict)
+    router: ChannelRouter = field(default_factory=ChannelRouter)
     retries: RetrySchedule = field(default_factory=RetrySchedule)
     timing: Timing = field(default_factory=Timing)
     on_step: OnStep = lambda _agent, _step: None
+    unopened: Collection[str] = ()
+    watches: Sequence[Watch[Any]] = ()
+
+
+class CrashedError(Exception):
+    """A part of the worker failed in a way that nobody foresaw; it has been logged. Nothing is lost: start it again."""
 
 
 class Worker:
@@ -77,6 +106,8 @@ class Worker:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.app = create_app(plan)
+        self._failed = asyncio.Event()
+        self._failures: list[CrashedError] = []
         self._redis = Redis.from_url(
             plan.redis_url,
             socket_timeout=5,  # longer than what WAITAOF is given
@@ -94,9 +125,9 @@ class Worker:
             timing=plan.timing,
             on_step=plan.on_step,
         )
-        self._keeper = Keeper(
-            self._outbox, plan.notifiers, plan.kafka, plan.topics, clock=plan.clock, horizon=TERMINAL_TTL
-        )
+        self._caretaker = Caretaker(self._outbox, plan.notifiers, plan.unopened, self._record, clock=plan.clock)
+        self._keeper = Keeper(self._outbox, plan.notifiers, plan.kafka, plan.topics, clock=plan.clock)
+        self._silences = SilenceWatch(RedisSilences(self._redis, prefix=plan.redis_prefix), plan.router)
         self._add_agents()
 
     def _add_agents(self) -> None:
@@ -105,22 +136,46 @@ class Worker:
         ledger = Ledger(
             self._redis,
             plan.redis_prefix,
-            deduper=lambda: ExactDeduper(plan.window),
+            deduper=plan.deduper,
             keep_ms=keep_ms,
             history=lambda: read_decisions(plan.kafka, unique=topics.unique, dropped=topics.dropped, reach_ms=keep_ms),
         )
-        self._agent(topics.raw, Deduplicate(topics, ledger))
-        self._agent(topics.unique, Classify(topics, plan.classifier))
-        self._agent(topics.classified, Alerting(topics, plan.matcher))
+        self._agent([topics.raw], Deduplicate(topics, ledger))
+        self._agent([topics.unique], Classify(topics, plan.classifier))
+        correlation = CorrelationLog(self._redis, plan.redis_prefix, plan.matcher.ruleset, token=secrets.token_hex(6))
+        alerting = Alerting(topics, plan.matcher, plan.router, correlation, plan.classifier)
+        self._agent([topics.classified, topics.dropped], alerting)
+        if correlation.awaits:
+            self.app.task(partial(self._watch_time, alerting))
         deliver = Deliver(topics, self._outbox, self._dispatcher.kick, plan.clock)
-        self._agent(topics.alerts, deliver, confirm=self._confirm)
+        self._agent([topics.alerts], deliver, confirm=self._confirm)
 
-    def _agent(self, topic: str, stage: Stage, confirm: Callable[[], Awaitable[None]] | None = None) -> None:
-        runner = Runner(stage, self.app, self._plan.clock, self._plan.on_step, confirm)
-        channel = self.app.topic(topic, key_serializer="raw", value_serializer="raw")
+    async def _watch_time(self, alerting: Alerting) -> None:
+        """Tell of what did not come, once a second, and try again where it cannot be told."""
+        while not is_cancelled():
+            await asyncio.sleep(1.0)
+            try:
+                await alerting.elapsed(self._publish, self._plan.clock())
+            except PASSING as error:
+                log.warning("waiting", what="absences", error=repr(error))
+            except Exception as error:
+                self._fail("absences", error)
+                raise
+
+    def _agent(self, topics: Sequence[str], stage: Stage, confirm: Callable[[], Awaitable[None]] | None = None) -> None:
+        runner = Runner(stage, self.app, self._plan.clock, self._plan.on_step, confirm, self._fail)
+        channel = self.app.topic(*topics, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name=stage.name)(runner.run)
         if confirm is not None:
             self.app.task(runner.acknowledge_confirmed)
+
+    def _fail(self, part: str, error: BaseException) -> None:
+        """Log what nobody foresaw, and end the worker: half alive, it would look well and do nothing."""
+        log.critical("failed unexpectedly, stopping the worker: please report this", part=part, exc_info=error)
+        crash = CrashedError(f"{part} failed: {error!r}")
+        crash.__cause__ = error
+        self._failures.append(crash)
+        self._failed.set()
 
     async def _confirm(self) -> None:
         """Return once what was scheduled is on Redis' disk, or never will be because it keeps none.
@@ -136,17 +191,24 @@ class Worker:
         topics, encode = self._plan.topics, msgspec.json.encode
         outputs = [Output(topics.deliveries, encode(d), d.alert_id.encode()) for d in deliveries]
         outputs += [Output(topics.dead, encode(d), d.alert_id.encode()) for d in deliveries if d.outcome == "dead"]
+        await self._publish(outputs)
+
+    async def _publish(self, outputs: Sequence[Output]) -> None:
+        """Publish what no chunk waits for."""
         producer = cast("BatchProducer", self.app.producer)
-        await producer.publish(outputs, timestamp_ms=int(self._plan.clock().timestamp() * 1000))
+        refused = await producer.publish(outputs, timestamp_ms=int(self._plan.clock().timestamp() * 1000))
+        if refused:  # a few hundred bytes: it is for the topic to take them
+            raise PublishError(f"{refused[0].output.topic} takes no record: {refused[0].error!r}")
 
     async def run(self, *, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set, then finish what is in hand, or leave it unacknowledged, and return.
 
         Raises:
-            Exception: what made the app give up.
+            CrashedError: a part of the worker failed.
         """
         try:
             await self._wait_for_kafka(stop)
+            await self._silences.load(stop)
             if not stop.is_set():
                 await self._work(stop)
         finally:
@@ -160,7 +222,7 @@ class Worker:
         while not stop.is_set():
             client = AIOKafkaClient(**self._plan.kafka)
             try:
-                await client.bootstrap()
+                await started(client.bootstrap())
             except (KafkaError, OSError) as error:
                 log.warning("waiting for Kafka", error=repr(error))
             else:
@@ -173,36 +235,55 @@ class Worker:
 
     async def _work(self, stop: asyncio.Event) -> None:
         app = self.app
-        await app.start()
+        # Agents work while the app still starts, and that takes seconds where partitions are being shared out.
+        silences = asyncio.create_task(self._silences.run())
+        try:
+            await app.start()
+        except BaseException:
+            silences.cancel()
+            raise
         dispatching = asyncio.create_task(self._dispatcher.run())
         keeping = asyncio.create_task(self._keeper.run())
+        caring = asyncio.create_task(self._caretaker.run())
+        watching = [asyncio.create_task(watch.run()) for watch in self._plan.watches]
+        watching.append(silences)
         log.info("working", group=self._plan.group, channels=sorted(self._plan.notifiers))
-        waiting = [
+        waiting: list[asyncio.Task[Any]] = [
             asyncio.create_task(stop.wait()),
+            asyncio.create_task(self._failed.wait()),
             asyncio.create_task(app._crashed.wait()),  # noqa: SLF001 - Faust has no other word for it
             dispatching,
             keeping,
+            caring,
+            *watching,
         ]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
             log.info("stopping")
-            crash = app.crash_reason
-            keeping.cancel()
+            if app.crash_reason is not None and not self._failures:
+                self._fail("Faust", app.crash_reason)
+            for task in (keeping, caring, *watching):
+                task.cancel()
             if not dispatching.done():
                 await self._dispatcher.stop(grace=5.0)
-            try:
-                async with asyncio.timeout(STOPPING):
-                    await app.stop()
-            except TimeoutError:
-                # Nothing is lost by it: what was not committed is delivered again.
-                log.warning("Kafka does not answer, leaving without a word to it")
-            failed = [task.exception() for task in (dispatching, keeping) if task.done() and not task.cancelled()]
+            await self._leave_kafka()
+            parts = [("the dispatcher", dispatching), ("the keeper", keeping), ("the caretaker", caring)]
+            for part, task in (*parts, *(("a watch", task) for task in watching)):
+                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                    self._fail(part, error)
             for task in waiting:
                 task.cancel()
-        for error in (crash, *failed):
-            if error is not None:
-                raise error
+        if self._failures:
+            raise self._failures[0]
+
+    async def _leave_kafka(self) -> None:
+        try:
+            async with asyncio.timeout(STOPPING):
+                await self.app.stop()
+        except TimeoutError:
+            # Nothing is lost by it: what was not committed is delivered again.
+            log.warning("Kafka does not answer, leaving without a word to it")
 
 
 def create_app(plan: Plan) -> faust.App:

@@ -149,7 +149,7 @@ class ChunkConsumer(Consumer):
     logger = _faust
 
     #: Records in a chunk at most.
-    chunk_size: ClassVar[int] = 500
+    chunk_size: ClassVar[int] = 1_000
     #: How long a fetch may wait for data, milliseconds.
     fetch_max_wait_ms: ClassVar[int] = 100
     #: How long a partition that is taken away, or a worker that stops, waits for the chunks in hand, seconds.

@@ -4,47 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from streams.core.dedupe import Entry, fingerprint, milliseconds
+from streams.core.dedupe import Entry
+from streams.core.pipeline import restored
 from streams.core.records import Dropped, Unique
+from streams.worker.clients import admin_client, reader
 
 _unique = msgspec.json.Decoder(Unique)
 _dropped = msgspec.json.Decoder(Dropped)
-
-
-@asynccontextmanager
-async def admin_client(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
-    """An admin client for the length of a block. ``client`` holds the connection settings of aiokafka."""
-    admin = AIOKafkaAdminClient(**client)
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
-
-
-@asynccontextmanager
-async def reader(
-    client: Mapping[str, Any], partitions: Sequence[TopicPartition] = ()
-) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer of some partitions that belongs to no group and commits nothing, for the length of a block."""
-    # aiokafka has one fetch in flight a broker: one that waited long for news would hold up every seek.
-    consumer = AIOKafkaConsumer(**client, enable_auto_commit=False, fetch_max_wait_ms=10)
-    await consumer.start()
-    await asyncio.sleep(0)  # lets its tasks begin: aiokafka cannot stop one that has not
-    if partitions:
-        consumer.assign(partitions)  # without, it learns who leads each topic by one failed request after the other
-    try:
-        yield consumer
-    finally:
-        await consumer.stop()
 
 
 async def partitions_of(client: Mapping[str, Any], topics: Sequence[str]) -> list[TopicPartition]:
@@ -124,21 +96,6 @@ async def read_decisions(
     """The entries of the ledger that the topics ``unique`` and ``dropped`` testify to, in no order."""
     async for topic, value in read_tail(client, [unique, dropped], reach_ms):
         try:
-            yield _entry(_unique.decode(value) if topic == unique else _dropped.decode(value))
+            yield restored(_unique.decode(value) if topic == unique else _dropped.decode(value))
         except (ValueError, RecursionError):  # msgspec's errors, and those of bad UTF-8, are ValueErrors
             continue  # somebody else's record; it cannot be a decision of ours
-
-
-def _entry(record: Unique | Dropped) -> Entry:
-    return Entry(
-        seq=record.seq,
-        position=record.position,
-        id=record.id,
-        published=milliseconds(record.headline.published),
-        received=milliseconds(record.received),
-        verdict="duplicate" if isinstance(record, Dropped) else record.kind,
-        story_id=record.story_id,
-        key=fingerprint(record.headline),
-        duplicate_of=record.duplicate_of if isinstance(record, Dropped) else "",
-        reason=record.reason if isinstance(record, Dropped) else "",
-    )

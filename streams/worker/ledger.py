@@ -3,7 +3,8 @@
 Each worker holds a copy of the window in memory and decides on it with the pure core. To make a chunk's decisions
 stand, it appends them to the ledger in one atomic step, which succeeds only if nothing was appended since it last
 looked; otherwise it reads what was, takes it up, and decides again (optimistic concurrency, as Redis' ``WATCH`` or a
-log with compare-and-append). So two duplicates that arrive at two workers in the same instant give one unique
+log with compare-and-append). Where workers meet, they take turns: one decides while the others wait, so that nobody
+decides what another overtakes. So two duplicates that arrive at two workers in the same instant give one unique
 headline, every decision has a sequence number, and a worker that takes over has everything in memory already.
 ``docs/adr/0002-ledger.md`` weighs this against its alternatives.
 
@@ -36,31 +37,40 @@ log = structlog.get_logger(__name__)
 
 #: Entries read or written in one call at most.
 PAGE = 2_000
-#: How long the others leave the next append to a worker that found the ledger changed, milliseconds.
+#: How long the others leave the next append to the worker that has the turn, milliseconds. It is over when it appends.
 TURN_MS = 200
+#: How often a worker that waits for its turn asks for it, seconds.
+ASK_EVERY = 0.001
 #: How long the lock of who lays the ledger anew outlives its holder, seconds: so long nothing is decided.
 LOCKED = 5.0
 
-# KEYS: state, log. ARGV: epoch, cursor, worker, turn wanted (0 or ms), keep in ms, keep at least, page, then for each
-# entry its event time in ms and its bytes. Sequence numbers stay below 2^53, so that Lua's numbers are exact.
+# KEYS: state, log. ARGV: epoch, cursor, worker, turn in ms, keep in ms, keep at least, page, then for each entry its
+# event time in ms and its bytes. Without entries it asks for the turn. Answers `ok` and the last number; or `turn`, which
+# is the worker's now, or `wait`, both with what was appended after the cursor; or `lost`. Sequence numbers stay below
+# 2^53, so that Lua's numbers are exact.
 APPEND = """
-local state = redis.call('HMGET', KEYS[1], 'epoch', 'last', 'watermark', 'turn', 'turn_until', 'run')
+local state = redis.call('HMGET', KEYS[1], 'epoch', 'last', 'watermark', 'turn', 'turn_until', 'run', 'next')
 if state[1] ~= ARGV[1] then return {'lost'} end
 if state[6] ~= string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') then
   redis.call('HDEL', KEYS[1], 'epoch')
   return {'lost'}
 end
-local last, cursor = tonumber(state[2]), tonumber(ARGV[2])
+local last, cursor, me = tonumber(state[2]), tonumber(ARGV[2]), ARGV[3]
+local turn, next = state[4] or '', state[7] or ''
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local wanted = tonumber(ARGV[4])
-local theirs = state[4] and state[4] ~= '' and state[4] ~= ARGV[3] and now < tonumber(state[5])
-if last > cursor or theirs then
-  if wanted > 0 and not theirs then
-    redis.call('HSET', KEYS[1], 'turn', ARGV[3], 'turn_until', string.format('%.0f', now + wanted))
-  end
-  local news = redis.call('XRANGE', KEYS[2], string.format('(%.0f', cursor), '+', 'COUNT', ARGV[7])
-  return {'changed', news}
+local until_then = string.format('%.0f', now + tonumber(ARGV[4]))
+local function news()
+  return redis.call('XRANGE', KEYS[2], string.format('(%.0f', cursor), '+', 'COUNT', ARGV[7])
+end
+if turn ~= '' and turn ~= me and now < tonumber(state[5]) then
+  if next == '' then redis.call('HSET', KEYS[1], 'next', me) end
+  return {'wait', news()}
+end
+if next == me then next = '' end
+if last > cursor or #ARGV == 7 then
+  redis.call('HSET', KEYS[1], 'turn', me, 'turn_until', until_then, 'next', next)
+  return {'turn', news()}
 end
 local watermark = tonumber(state[3])
 for i = 8, #ARGV, 2 do
@@ -69,7 +79,7 @@ for i = 8, #ARGV, 2 do
   redis.call('XADD', KEYS[2], string.format('%.0f-0', last), 't', ARGV[i], 'e', ARGV[i + 1])
 end
 redis.call('HSET', KEYS[1], 'last', string.format('%.0f', last),
-  'watermark', string.format('%.0f', watermark), 'turn', '')
+  'watermark', string.format('%.0f', watermark), 'turn', next, 'turn_until', until_then, 'next', '')
 local spare = redis.call('XLEN', KEYS[2]) - tonumber(ARGV[6])
 if spare > 0 then
   local head = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', math.min(spare, #ARGV))
@@ -103,7 +113,7 @@ local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local last = math.max(now, tonumber(ARGV[3]) + 1)
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'run', run, 'last', string.format('%.0f', last),
-  'watermark', ARGV[4], 'turn', '')
+  'watermark', ARGV[4], 'turn', '', 'next', '')
 return string.format('%.0f', last)
 """
 
@@ -112,6 +122,51 @@ _decode = msgspec.msgpack.Decoder(Entry).decode
 
 #: Reads the decisions that Kafka has, as far back as the window goes, in any order.
 History = Callable[[], AsyncIterator[Entry]]
+
+
+class _Window:
+    """What a worker knows of the ledger up to the entry ``cursor``, fed to a deduper and kept by position."""
+
+    def __init__(self, deduper: Deduper, keep_ms: int) -> None:
+        self.cursor = 0
+        self.deduper = deduper
+        self.entries: deque[Entry] = deque()
+        self.by_position: dict[str, Entry] = {}
+        self._keep_ms = keep_ms
+        self._watermark = 0
+
+    def decide(self, candidates: Sequence[Candidate]) -> list[Entry]:
+        """One entry a candidate, tentatively; those of positions that were decided before have their number."""
+        entries = []
+        for candidate in candidates:
+            entry = self.by_position.get(candidate.position)
+            if entry is None:
+                entry = self.deduper.decide(candidate)
+                self.deduper.remember(entry)
+            entries.append(entry)
+        return entries
+
+    def settle(self, entries: Sequence[Entry], cursor: int) -> None:
+        """What was decided tentatively stands, as ``entries`` with their numbers."""
+        self.deduper.settle()
+        self._note(entries, cursor)
+
+    def take_up(self, entries: Sequence[Entry], cursor: int) -> None:
+        """Take over what others decided."""
+        for entry in entries:
+            self.deduper.remember(entry)
+        self.deduper.settle()
+        self._note(entries, cursor)
+
+    def _note(self, entries: Sequence[Entry], cursor: int) -> None:
+        for entry in entries:
+            self.by_position[entry.position] = entry
+            self._watermark = max(self._watermark, entry.event_time)
+        self.entries += entries
+        self.cursor = cursor
+        horizon = self._watermark - self._keep_ms
+        while len(self.entries) > KEEP and self.entries[0].event_time < horizon:
+            self.by_position.pop(self.entries.popleft().position, None)
 
 
 class Ledger:
@@ -133,115 +188,91 @@ class Ledger:
         self._append = redis.register_script(APPEND)
         self._lay = redis.register_script(LAY)
         self._open = redis.register_script(OPEN)
-        self._forget_all()
-
-    def _forget_all(self) -> None:
         self._epoch = ""
-        self._cursor = 0
-        self._deduper = self._new_deduper()
-        self._by_position: dict[str, Entry] = {}
-        self._positions: deque[Entry] = deque()
-        self._watermark = 0
+        self._window = _Window(deduper(), keep_ms)
+        self._contended = False
 
     async def decide(self, candidates: Sequence[Candidate]) -> list[Entry]:
         """One decision a candidate, in their order, made to stand.
 
         A candidate whose position was decided before gets that decision again.
         """
-        turn_ms = 0
+        # Who met others the last time asks for its turn first: a decision that is overtaken is made twice.
+        asking = self._contended
         while True:
             if not self._epoch:
                 await self._join()
-            entries = self._decide_tentatively(candidates)
+            entries = [] if asking else self._window.decide(candidates)
             fresh = [entry for entry in entries if not entry.seq]
-            if not fresh:
-                self._deduper.rollback()
+            if not asking and not fresh:
                 return entries
-            try:
-                reply = await self._send(fresh, turn_ms)
-            except BaseException:
-                # Remembered any longer, these decisions would make repeats of themselves out of the next try's. If they
-                # were appended all the same, the next try finds them by their positions.
-                self._deduper.rollback()
-                raise
-            if reply[0] == b"ok":
-                return self._settle(entries, fresh, int(reply[1]))
-            self._deduper.rollback()
-            if reply[0] == b"lost":
+            word, answer = await self._send(fresh)
+            if word == b"ok":
+                return self._settle(entries, fresh, int(answer))
+            if word == b"lost":
                 log.info("Redis restarted or lost the ledger: joining it anew")
                 self._epoch = ""
                 continue
-            self._take_up(reply[1])
-            if not reply[1]:
-                await asyncio.sleep(0.001)  # another worker has its turn
-            turn_ms = TURN_MS
+            self._take_up(answer)
+            self._contended = bool(answer) or word == b"wait"
+            asking = word == b"wait" or len(answer) == PAGE
+            if word == b"wait":
+                await asyncio.sleep(ASK_EVERY)
 
-    def _decide_tentatively(self, candidates: Sequence[Candidate]) -> list[Entry]:
-        entries = []
-        for candidate in candidates:
-            entry = self._by_position.get(candidate.position)
-            if entry is None:
-                entry = self._deduper.decide(candidate)
-                self._deduper.remember(entry)
-            entries.append(entry)
-        return entries
-
-    async def _send(self, fresh: Sequence[Entry], turn_ms: int) -> list[Any]:
+    async def _send(self, fresh: Sequence[Entry]) -> tuple[bytes, Any]:
+        """Append entries, or without any ask for the turn. What is not appended by it is forgotten again."""
         arguments: list[str | bytes | int] = [
-            self._epoch, self._cursor, self._worker, turn_ms, self._keep_ms, KEEP, PAGE,
+            self._epoch, self._window.cursor, self._worker, TURN_MS, self._keep_ms, KEEP, PAGE,
         ]  # fmt: skip
         for entry in fresh:
             arguments += (entry.event_time, _encode(entry))
-        reply: list[Any] = await self._append(keys=self._keys, args=arguments)
-        return reply
+        appended = False
+        try:
+            reply: list[Any] = await self._append(keys=self._keys, args=arguments)
+            appended = reply[0] == b"ok"
+        finally:
+            # Remembered any longer, these decisions would make repeats of themselves out of the next try's. If they
+            # were appended without our knowledge, the next try finds them by their positions.
+            if not appended:
+                self._window.deduper.rollback()
+        return reply[0], reply[1] if len(reply) > 1 else ()
 
-    def _settle(self, entries: list[Entry], fresh: Sequence[Entry], last: int) -> list[Entry]:
-        self._deduper.settle()
-        numbered = {
-            entry.position: msgspec.structs.replace(entry, seq=last - len(fresh) + number)
+    def _settle(self, entries: Sequence[Entry], fresh: Sequence[Entry], last: int) -> list[Entry]:
+        numbered = [
+            msgspec.structs.replace(entry, seq=last - len(fresh) + number)
             for number, entry in enumerate(fresh, start=1)
-        }
-        for entry in numbered.values():
-            self._note(entry)
-        self._cursor = last
-        self._expire()
-        return [entry if entry.seq else numbered[entry.position] for entry in entries]
-
-    def _note(self, entry: Entry) -> None:
-        self._by_position[entry.position] = entry
-        self._positions.append(entry)
-        self._watermark = max(self._watermark, entry.event_time)
-
-    def _expire(self) -> None:
-        horizon = self._watermark - self._keep_ms
-        while len(self._positions) > KEEP and self._positions[0].event_time < horizon:
-            self._by_position.pop(self._positions.popleft().position, None)
+        ]
+        self._window.settle(numbered, last)
+        following = iter(numbered)
+        return [entry if entry.seq else next(following) for entry in entries]
 
     def _take_up(self, items: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
         """Read what other workers appended."""
-        for number, fields in items:
-            self._cursor = int(number.split(b"-")[0])
-            entry = msgspec.structs.replace(_decode(fields[3]), seq=self._cursor)
-            self._deduper.remember(entry)
-            self._note(entry)
-        self._deduper.settle()
-        self._expire()
+        entries = [_numbered(number, fields[3]) for number, fields in items]
+        if entries:
+            self._window.take_up(entries, entries[-1].seq)
 
     async def _join(self) -> None:
-        """Read the whole window from Redis; if it is not there, lay it there anew."""
-        while not await self._redis.hexists(self._keys[0], "epoch"):
-            await self._rebuild()
-        self._forget_all()
-        state: list[Any] = await self._redis.hmget(self._keys[0], ["epoch", "last"])
-        while items := await self._page():
-            self._take_up([(number, [b"t", fields[b"t"], b"e", fields[b"e"]]) for number, fields in items])
-        # The numbers of entries that were trimmed, or of an epoch that started empty, are behind us too.
-        self._cursor = max(self._cursor, int(state[1]))
-        self._epoch = state[0].decode()
-        log.info("joined the ledger", epoch=self._epoch, entries=len(self._positions))
+        """Read the whole window from Redis; if it is not there, lay it there anew.
 
-    async def _page(self) -> list[Any]:
-        page: list[Any] = await self._redis.xrange(self._keys[1], f"({self._cursor}", "+", count=PAGE)  # type: ignore[assignment]
+        What is in memory is given up only when the other is read: it may be needed to lay it anew.
+        """
+        while True:
+            state: list[Any] = await self._redis.hmget(self._keys[0], ["epoch", "last"])
+            if None not in state:
+                break
+            await self._rebuild()
+        window = _Window(self._new_deduper(), self._keep_ms)
+        while items := await self._page(window.cursor):
+            entries = [_numbered(number, fields[b"e"]) for number, fields in items]
+            window.take_up(entries, entries[-1].seq)
+        # The numbers of entries that were trimmed, or of an epoch that started empty, are behind us too.
+        window.cursor = max(window.cursor, int(state[1]))
+        self._window, self._epoch = window, state[0].decode()
+        log.info("joined the ledger", epoch=self._epoch, entries=len(window.entries))
+
+    async def _page(self, cursor: int) -> list[Any]:
+        page: list[Any] = await self._redis.xrange(self._keys[1], f"({cursor}", "+", count=PAGE)  # type: ignore[assignment]
         return page
 
     async def _rebuild(self) -> None:
@@ -256,7 +287,7 @@ class Ledger:
                 holding.cancel()
 
     async def _lay_all(self, token: str) -> None:
-        known = {entry.seq: entry for entry in self._positions}
+        known = {entry.seq: entry for entry in self._window.entries}
         async for entry in self._history():
             known[entry.seq] = entry
         entries = [known[seq] for seq in sorted(known)]
@@ -270,6 +301,11 @@ class Ledger:
         watermark = max((entry.event_time for entry in entries), default=0)
         await self._open(keys=keys, args=[token, secrets.token_hex(6), last, watermark])
         log.info("rebuilt the ledger", entries=len(entries))
+
+
+def _numbered(number: bytes, entry: bytes) -> Entry:
+    """An entry as the log has it: its number is the id under which it stands there."""
+    return msgspec.structs.replace(_decode(entry), seq=int(number.split(b"-")[0]))
 
 
 async def _hold(lock: Lock) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from alerts.outbox import Outbox
 from streams.core.records import Alert, Delivery
 from streams.worker.agents import is_cancelled
-from streams.worker.history import read_tail
+from streams.worker.clients import reader
+from streams.worker.history import partitions_of
+from streams.worker.lookback import kept_since, offsets_at, records
 from streams.worker.topics import Topics
 
 log = structlog.get_logger(__name__)
@@ -28,7 +31,12 @@ _delivery = msgspec.json.Decoder(Delivery)
 
 
 class Keeper:
-    """Looks after the outbox of some channels: one that has no epoch lost its data, or never had any."""
+    """Looks after the outbox of some channels: one that has no epoch lost its data, or never had any.
+
+    An outbox that is rebuilt gets every alert whose end ``deliveries`` does not tell, however old: what is too old to be
+    sent ends there like any other, with a record that says so. Of those that ended, it gets to know that they did, for
+    Kafka may deliver one again.
+    """
 
     def __init__(
         self,
@@ -38,14 +46,12 @@ class Keeper:
         topics: Topics,
         *,
         clock: Callable[[], datetime],
-        horizon: timedelta,
     ) -> None:
         self._outbox = outbox
         self._channels = sorted(channels)
         self._client = client
         self._topics = topics
         self._clock = clock
-        self._reach_ms = round(horizon.total_seconds() * 1000)
 
     async def run(self) -> None:
         """Look, and rebuild where needed, until cancelled."""
@@ -59,28 +65,47 @@ class Keeper:
             await asyncio.sleep(EVERY)
 
     async def _rebuild(self, channels: Collection[str]) -> None:
-        alerts, ended = await self._read(channels)
-        restored = 0
-        for start in range(0, len(alerts), _ALERTS_AT_ONCE):
-            restored += await self._outbox.restore(alerts[start : start + _ALERTS_AT_ONCE], ended, self._clock())
+        partitions = await partitions_of(self._client, [self._topics.alerts, self._topics.deliveries])
+        async with reader(self._client, partitions) as consumer:
+            # The ends first: whatever ends from now on, the outbox itself remembers.
+            ended = await self._ended(consumer, partitions)
+            restored, batch = 0, list[Alert]()
+            async for alert in self._alerts(consumer, partitions):
+                if alert.channel in channels and alert.suppressed is None:
+                    batch.append(alert)
+                if len(batch) == _ALERTS_AT_ONCE:
+                    restored += await self._outbox.restore(batch, ended, self._clock())
+                    batch = []
+            restored += await self._outbox.restore(batch, ended, self._clock())
         for channel in channels:
             await self._outbox.begin_epoch(channel)
         if restored:
             log.warning("rebuilt the outbox from Kafka", channels=sorted(channels), alerts=restored)
 
-    async def _read(self, channels: Collection[str]) -> tuple[list[Alert], set[str]]:
-        alerts: dict[str, Alert] = {}
+    async def _ended(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> set[str]:
+        """The ids of the alerts that came to an end, as far back as Kafka tells."""
+        ours = [tp for tp in partitions if tp.topic == self._topics.deliveries]
+        firsts, ends = await consumer.beginning_offsets(ours), await consumer.end_offsets(ours)
         ended: set[str] = set()
-        async for topic, value in read_tail(
-            self._client, [self._topics.alerts, self._topics.deliveries], self._reach_ms
-        ):
+        async for record in records(consumer, firsts, ends):
             try:
-                if topic == self._topics.alerts:
-                    alert = _alert.decode(value)
-                    if alert.channel in channels:
-                        alerts[alert.alert_id] = alert
-                elif (delivery := _delivery.decode(value)).outcome != "retry":
-                    ended.add(delivery.alert_id)
+                delivery = _delivery.decode(record.value or b"")
             except (ValueError, RecursionError):  # msgspec's errors, and those of bad UTF-8, are ValueErrors
+                continue  # not ours
+            if delivery.outcome != "retry":
+                ended.add(delivery.alert_id)
+        return ended
+
+    async def _alerts(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> AsyncIterator[Alert]:
+        """The alerts whose ends Kafka would tell: of older ones, these may be deleted already."""
+        ours = [tp for tp in partitions if tp.topic == self._topics.alerts]
+        deliveries = [tp for tp in partitions if tp.topic == self._topics.deliveries]
+        firsts, ends = await consumer.beginning_offsets(ours), await consumer.end_offsets(ours)
+        now_ms = int(self._clock().timestamp() * 1000)
+        kept = await kept_since(self._client, consumer, await consumer.beginning_offsets(deliveries), now_ms)
+        starts = await offsets_at(consumer, ends, kept) if kept else firsts
+        async for record in records(consumer, starts, ends):
+            try:
+                yield _alert.decode(record.value or b"")
+            except (ValueError, RecursionError):
                 continue  # not ours; the deliver agent puts it to headlines.invalid
-        return [alert for alert_id, alert in alerts.items() if alert_id not in ended], ended

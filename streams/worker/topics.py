@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from streams.worker.clients import admin_client
+
 _DAY_MS = 24 * 3600 * 1000
+#: How Kafka is told to choose (KIP-464).
+_BY_DEFAULT = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +61,33 @@ _RETENTION_MS = {
 
 
 async def create_topics(
-    client: Mapping[str, Any], topics: Topics, *, partitions: int, replication: int
+    client: Mapping[str, Any], topics: Topics, *, partitions: int, replication: int | None = None
 ) -> tuple[str, ...]:
     """Create the topics that do not exist, and return their names. ``client`` holds aiokafka's connection settings.
+
+    Without a ``replication`` they have as many copies as the cluster's ``default.replication.factor`` says.
 
     Raises:
         KafkaError: the broker refused one, for another reason than that it exists.
     """
-    admin = AIOKafkaAdminClient(**client)
-    await admin.start()
-    try:
+    async with admin_client(client) as admin:
         existing = set(await admin.list_topics())
         wanted = [
             NewTopic(
                 name=getattr(topics, attribute),
                 num_partitions=partitions,
-                replication_factor=replication,
+                replication_factor=replication or 1,
                 topic_configs={"retention.ms": str(_RETENTION_MS.get(attribute, 14 * _DAY_MS))},
             )
             for attribute in NAMES
             if getattr(topics, attribute) not in existing
         ]
+        if replication is None:
+            for topic in wanted:
+                topic.replication_factor = _BY_DEFAULT  # NewTopic takes this by no argument
         if wanted:
             response = await admin.create_topics(wanted)
             for name, code, *_ in response.topic_errors:
                 if code and code != TopicAlreadyExistsError.errno:
                     raise for_code(code)(f"cannot create the topic {name}")
         return tuple(topic.name for topic in wanted)
-    finally:
-        await admin.close()

@@ -215,6 +215,30 @@ async def test_terminal_markers_expire(outbox: Outbox) -> None:
     assert await outbox.schedule([alert("done"), alert("dead")], after) == 2
 
 
+async def test_it_holds_what_waits_and_what_has_ended_and_nothing_else(outbox: Outbox) -> None:
+    await outbox.schedule([alert("dead"), alert("done"), alert("leased"), alert("queued")], NOW)
+    dead, done, _ = await outbox.lease("desk", NOW, LEASE, 3)
+    await outbox.finish(dead, delivery(dead, "dead", NOW))
+    await outbox.finish(done, delivery(done, "delivered", NOW))
+    known = {"dead", "done", "leased", "queued"}
+    assert await outbox.holds("desk", [*sorted(known), "unknown"]) == known
+    assert await outbox.holds("archive", known) == set()
+    assert await outbox.holds("desk", []) == set()
+
+
+async def test_a_channel_is_forgotten_that_holds_something_and_that_nobody_serves(outbox: Outbox) -> None:
+    await outbox.schedule([alert("a", "desk"), alert("b", "gone"), alert("c", "old{}-1")], NOW)
+    await outbox.serve(["desk", "empty"], later(60))
+    assert await outbox.forgotten(later(1)) == {"gone", "old{}-1"}
+    assert await outbox.forgotten(later(60)) == {"desk", "gone", "old{}-1"}
+    for one in await outbox.lease("gone", NOW, LEASE, 1):
+        await outbox.finish(one, delivery(one, "suppressed", NOW))
+    assert "gone" in await outbox.forgotten(NOW), "its outcome is not in Kafka yet"
+    await outbox.published("gone", [outcome.id for outcome in await outbox.unpublished("gone", later(1))])
+    assert "gone" not in await outbox.forgotten(NOW)
+    assert (await outbox.counts("gone", NOW)).done == 1
+
+
 async def test_outcomes_stay_until_they_are_published(outbox: Outbox) -> None:
     await outbox.schedule([alert("a"), alert("b")], NOW)
     first, second = await outbox.lease("desk", NOW, LEASE, 2)

@@ -25,7 +25,8 @@ from aiokafka.errors import KafkaError
 from alerts.receiver import Receiver
 from connectors.embedded import Kafka, Redis
 from connectors.embedded.process import Process, choose_port
-from streams.worker.history import partitions_of, reader
+from streams.worker.clients import reader
+from streams.worker.history import partitions_of
 from streams.worker.tally import Tally, count
 from streams.worker.topics import NAMES, Topics, create_topics
 from tests.faults.checker import Observed, Post
@@ -38,7 +39,6 @@ ROOT = Path(__file__).parents[2]
 KILLED = 128 + signal.SIGKILL
 #: Seconds within which a worker that is asked to end must have ended.
 STOP_WITHIN = 30.0
-_A_DAY_MS = 24 * 3600 * 1000
 
 
 class WorkerProcess:
@@ -228,7 +228,7 @@ class Bench:
 
     async def tally(self) -> Tally:
         """What ``wirewatch doctor`` would count."""
-        return await count(self.client, self.topics, self.name, reach_ms=_A_DAY_MS)
+        return await count(self.client, self.topics, self.name, now=datetime.now(UTC))
 
     async def drained(self, within: float) -> tuple[float, Tally]:
         """Wait until nothing is on its way, ``within`` seconds at most; gives the seconds it took, and the last count."""

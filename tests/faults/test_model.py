@@ -281,7 +281,7 @@ class Protocol(RuleBasedStateMachine):
                 self.exposed.update(f"raw:{self.raw.index(tp)}:{offset}" for offset in offsets)
         known = {entry.seq: entry for entry in self.views[worker].by_position.values()}
         for record in [*(one for tp in self.unique for one in tp.log), *self.dropped]:
-            known[record.seq] = _entry(record)
+            known[record.seq] = pipeline.restored(record)
         entries = [known[seq] for seq in sorted(known)]
         self.ledger = SharedLedger(self.ledger.epoch + 1, entries, self.ledger.last + 1)
         self.outbox.lose_everything()
@@ -347,19 +347,6 @@ class Protocol(RuleBasedStateMachine):
 
     def _partitions(self) -> list[Partition]:
         return [*self.raw, *self.unique, self.alerts]
-
-
-def _entry(record: Unique | Dropped) -> Entry:
-    deduper = ExactDeduper(timedelta(hours=1))
-    decided = deduper.decide(Candidate(record.id, record.position, record.received, record.headline))
-    duplicate = isinstance(record, Dropped)
-    return msgspec.structs.replace(
-        decided,
-        seq=record.seq,
-        story_id=record.story_id,
-        verdict="duplicate" if duplicate else "first",
-        duplicate_of=record.duplicate_of if isinstance(record, Dropped) else "",
-    )
 
 
 TestProtocol = Protocol.TestCase

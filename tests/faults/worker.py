@@ -23,7 +23,7 @@ import uvloop
 from alerts.channels import open_channels, read_channels
 from alerts.delivery import RetrySchedule, Timing
 from streams.core.classify import Classifier
-from streams.core.dedupe import Candidate, Entry
+from streams.core.dedupe import Candidate, Entry, ExactDeduper
 from streams.core.match import Matcher
 from streams.core.taxonomy import compile_taxonomy
 from streams.worker import app as production
@@ -31,6 +31,7 @@ from streams.worker.agents import ReleasedError, Runner, keep_trying
 from streams.worker.app import Plan, Worker, run_until_signal
 from streams.worker.chunks import Chunk
 from streams.worker.ledger import Ledger
+from streams.worker.reload import Current
 from streams.worker.topics import Topics
 from tests.faults.history import CHANNELS, rules
 
@@ -116,9 +117,9 @@ class AckFirst(Runner):
 class ForgetsPositions(Ledger):
     """The mutant that takes a headline that is delivered again for a repeat of itself."""
 
-    def _decide_tentatively(self, candidates: Sequence[Candidate]) -> list[Entry]:
-        self._by_position.clear()
-        return super()._decide_tentatively(candidates)
+    async def decide(self, candidates: Sequence[Candidate]) -> list[Entry]:
+        self._window.by_position.clear()
+        return await super().decide(candidates)
 
 
 def plan(orders: Orders) -> Plan:
@@ -138,7 +139,8 @@ def plan(orders: Orders) -> Plan:
         redis_url=orders.redis_url,
         redis_prefix=orders.name,
         window=timedelta(hours=1),
-        classifier=Classifier(compile_taxonomy([])),
+        deduper=lambda: ExactDeduper(timedelta(hours=1)),
+        classifier=Current(Classifier(compile_taxonomy([]))),
         matcher=Matcher(rules()),
         notifiers=open_channels(channels.values(), {}),
         clock=lambda: datetime.now(UTC),

@@ -161,9 +161,7 @@ async def test_a_channel_that_hangs_delays_no_other(client: Redis) -> None:
         channels = webhook(dead, "dead", "timeout: 30s"), webhook(alive)
         async with worker(client, *channels) as at:
             await at.alert([alert(index, channel) for index in range(50) for channel in ("dead", "archive")])
-            started = time.monotonic()
-            await until(lambda: len(alive.received) == 50)
-            assert time.monotonic() - started < 2
+            await until(lambda: len(alive.received) == 50, within=25)  # the others hang for longer
             assert len(dead.received) == 8, "as many as may be on their way at once"
             await at.die()
 

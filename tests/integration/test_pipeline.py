@@ -4,130 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
-import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import datetime
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
-from alerts.channels import open_channels, read_channels
-from alerts.receiver import Receiver
-from streams.core import document
-from streams.core.classify import Classifier
 from streams.core.dedupe import ExactDeduper
-from streams.core.match import Matcher
 from streams.core.pipeline import read as read_raw
-from streams.core.query import compile_query
-from streams.core.rule import Rule, RuleSet
-from streams.core.taxonomy import compile_taxonomy
-from streams.worker.app import Plan, Worker
-from streams.worker.history import read_tail
-from streams.worker.tally import count
-from streams.worker.topics import Topics, create_topics
+from tests.integration.rig import WINDOW, Pipeline, raw
 
 pytestmark = pytest.mark.services
-
-SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
-WINDOW = timedelta(hours=72)
-FOREVER = 10**12
-
-TAXONOMY = """
-topic: ships
-title: Ships
-description: Ships and ports.
-threshold: 0.5
-entities:
-  vessels: [tanker, ferry]
-conditions:
-  - {name: a vessel, any: [vessels], weight: 0.9}
-"""
-
-
-@dataclass
-class Pipeline:
-    """One pipeline of its own, in the session's Kafka and Redis."""
-
-    plan: Callable[[], Plan]
-    topics: Topics
-    group: str
-    client: dict[str, str]
-    receiver: Receiver
-
-    async def produce(self, values: Sequence[tuple[int, bytes, str | None]]) -> None:
-        """Put (partition, value, id) onto headlines.raw."""
-        producer = AIOKafkaProducer(**self.client, acks="all", linger_ms=1)
-        await producer.start()
-        for partition, value, name in values:
-            headers = [("id", name.encode())] if name else []
-            await producer.send(self.topics.raw, value, partition=partition, headers=headers)
-        await producer.stop()
-
-    async def records(self, topic: str) -> list[dict[str, Any]]:
-        return [json.loads(value) async for _, value in read_tail(self.client, [topic], FOREVER)]
-
-    async def drained(self, expected: int) -> None:
-        """Wait until so many raw records, and all that came of them, are through."""
-        async with asyncio.timeout(40):
-            while True:
-                tally = await count(self.client, self.topics, self.group, reach_ms=FOREVER)
-                if tally.read >= expected and tally.finished:
-                    return
-                await asyncio.sleep(0.1)
-
-    @contextlib.asynccontextmanager
-    async def workers(self, number: int = 1) -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        tasks = [asyncio.create_task(Worker(self.plan()).run(stop=stop)) for _ in range(number)]
-        try:
-            yield
-        finally:
-            stop.set()
-            await asyncio.gather(*tasks)
-
-
-@pytest.fixture
-async def pipeline(kafka_client: dict[str, str], redis_url: str, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    name = f"t{secrets.token_hex(3)}"
-    topics = Topics(f"{name}.")
-    await create_topics(kafka_client, topics, partitions=4, replication=1)
-    rules = RuleSet(
-        [
-            Rule("vessels", "Vessels", compile_query("topic:ships AND held"), "high", ("desk",)),
-            Rule("money", "Money", compile_query('"for $2 billion" OR billion'), "low", ("desk",)),
-        ]
-    )
-    taxonomy = compile_taxonomy([document.parse(TAXONOMY, "ships.yaml")])
-    with Receiver(secret=SECRET) as receiver:
-        text = f"channels:\n  desk: {{type: webhook, url: '{receiver.url}', secret: env:S, allow_private: true}}\n"
-
-        def plan() -> Plan:
-            return Plan(
-                kafka=kafka_client,
-                group=name,
-                topics=topics,
-                redis_url=redis_url,
-                redis_prefix=name,
-                window=WINDOW,
-                classifier=Classifier(taxonomy),
-                matcher=Matcher(rules),
-                notifiers=open_channels(read_channels(text, "c.yaml").values(), {"S": SECRET}),
-                clock=lambda: datetime.now(UTC),
-                data_dir=tmp_path,
-                session_timeout=2.0,
-            )
-
-        yield Pipeline(plan, topics, name, kafka_client, receiver)
-
-
-def raw(text: str, published: str = "2026-03-01T12:00:00Z") -> bytes:
-    return json.dumps({"headline": text, "published": published, "source": "example.com"}).encode()
 
 
 async def test_a_headline_comes_out_as_a_signed_webhook_with_topic_rule_and_words(pipeline: Pipeline) -> None:
@@ -203,7 +90,7 @@ async def test_two_workers_decide_as_one_and_replay_decides_the_same(pipeline: P
         entry = deduper.decide(read_raw(value, id=record["id"], position=record["position"], received=received))
         deduper.remember(entry)
         deduper.settle()
-        assert (entry.duplicate_of, entry.story_id) == (record.get("duplicate_of", ""), record["story_id"])
+        assert (entry.related_to, entry.story_id) == (record.get("duplicate_of", ""), record["story_id"])
     posted = Counter(post.id for post in pipeline.receiver.received)
     assert len(posted) == 150
     assert set(posted.values()) == {1}

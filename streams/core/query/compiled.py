@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.core.query.anchors import Anchor, required, requires_presence
-from streams.core.query.nodes import Node, Value, terms_of
+from streams.core.query.anchors import required, requires_presence
+from streams.core.query.fields import FIELDS, Field
+from streams.core.query.frequency import Anchor
+from streams.core.query.leaves import Value
+from streams.core.query.nodes import Node, terms_of
 from streams.core.query.source import QueryError
-from streams.core.query.syntax import first_negation, parse_query
+from streams.core.query.syntax import Lists, first_negation, parse_query
 from streams.core.query.view import View
 from streams.core.records import Span
 
@@ -37,39 +40,54 @@ class Query:
         """The words by which the query holds of a headline, or None where it does not."""
         if not self.root.holds(view):
             return None
-        return Match(disjoint(self.root.spans(view), view.record.headline.headline))
+        return Match(self.spans(view))
+
+    def spans(self, view: View) -> tuple[Span, ...]:
+        """The words by which the query holds of a headline of which it does."""
+        found: list[Span] = []
+        self.root.mark(view, found)
+        return disjoint(found, view.record.headline.headline)
 
     def values(self, field: str) -> frozenset[str]:
         """The values, in folded form and without wildcards, that the query asks of a field such as ``topic``."""
         asked = (term for term in terms_of(self.root) if isinstance(term, Value))
         return frozenset(term.exact for term in asked if term.field == field and term.exact)
 
+    def asks(self, field: str) -> bool:
+        """Whether the query asks anything of a field."""
+        return any(getattr(term, "field", None) == field for term in terms_of(self.root))
+
     def __str__(self) -> str:
         return str(self.root)
 
 
-def compile_query(text: str) -> Query:
-    """Read a query.
+def compile_query(text: str, lists: Lists | None = None, fields: Mapping[str, Field] = FIELDS) -> Query:
+    """Read a query. ``lists`` are what it can ask for as ``@name``, ``fields`` what it can ask of a headline.
+
+    One with fields of its own is matched with views that know them, and has no anchors.
 
     Raises:
         QueryError: ``text`` is not a query, has something in it that rules do not support, or asks only for what a
             headline lacks; with the column and what to write instead.
     """
-    root = parse_query(text)
+    root = parse_query(text, lists or {}, fields)
     if not requires_presence(root):
         hint = "add what a headline must say, as in `oil AND NOT olive`"
         raise QueryError("a lone negation matches nearly every headline", first_negation(text), hint)
-    return Query(root, required(root))
+    return Query(root, required(root) if fields is FIELDS else None)
 
 
-def disjoint(spans: Iterable[Span], text: str) -> tuple[Span, ...]:
+def disjoint(spans: Sequence[Span], text: str) -> tuple[Span, ...]:
     """``spans`` in order, with those that overlap made one."""
+    if len(spans) < 2:
+        return tuple(spans)
     merged: list[Span] = []
+    end = 0
     for span in sorted(spans):
-        if merged and span.start < merged[-1].end:
-            last = merged.pop()
-            end = max(last.end, span.end)
-            merged.append(Span(last.start, end, text[last.start : end]))
-        else:
+        if span.start >= end:
             merged.append(span)
+            end = span.end
+        elif span.end > end:
+            start, end = merged.pop().start, span.end
+            merged.append(Span(start, end, text[start:end]))
     return tuple(merged)

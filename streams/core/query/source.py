@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from streams.core.query.operators import MisplacedError, Piece, grouped
+
 #: The longest query, in characters.
 LONGEST = 10_000
 #: How deep parentheses and negations may nest.
@@ -35,8 +37,9 @@ _PIECE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_REWRITTEN = {"and": "AND", "or": "OR", "not": "NOT "}
+_REWRITTEN = {"and": " AND ", "or": " OR ", "not": "NOT "}
 _MOVES = re.compile(r"~[0-9]{1,3}")
+_LETTERS = re.compile(r"~[12]")
 _INNER_OPERATOR = re.compile(r"(?<!\\)(?:&&|\|\|)")
 _INNER_QUOTE = re.compile(r'(?<!\\)"')
 _STRAY = {
@@ -83,33 +86,49 @@ def prepare(text: str) -> Source:
         raise QueryError(message, LONGEST + 1, "make several rules of it")
     if found := _NO_TEXT.search(text):
         raise QueryError(f"a character that is no text, U+{ord(found[0]):04X}", found.start() + 1, "remove it")
-    straight = text.translate(_STRAIGHT)
-    pieces: list[str] = []
+    written: list[str] = []
     columns: list[int] = []
+    try:
+        for kind, piece, column in grouped(_pieces(text.translate(_STRAIGHT))):
+            rewritten = _REWRITTEN.get(kind, piece)
+            written.append(rewritten)
+            columns += (column + min(i, len(piece) - 1) for i in range(len(rewritten)))
+    except MisplacedError as error:
+        raise QueryError(error.message, error.piece.column, error.hint) from None
+    return Source("".join(written), [*columns, len(text.rstrip()) + 1])
+
+
+def _pieces(text: str) -> list[Piece]:
+    """The pieces of a query of which each, by itself, is in order, and of which parentheses pair."""
+    pieces: list[Piece] = []
     open_at: list[int] = []
-    before = ""
-    for found in _PIECE.finditer(straight):
+    before = touching = ""
+    for found in _PIECE.finditer(text):
         kind, piece, column = str(found.lastgroup), found[0], found.start() + 1
         _refuse(kind, piece, column, before)
+        if kind == "word" and touching == "regex":
+            hint = "case never counts; put a space before the next word"
+            raise QueryError(f"`{piece}` right after a regular expression", column, hint)
         if kind == "other":
             _pair(piece, column, open_at)
-        before = before if kind == "space" else kind
-        written = _REWRITTEN.get(kind, piece)
-        pieces.append(written)
-        columns += (column + min(i, len(piece) - 1) for i in range(len(written)))
+        before, touching = before if kind == "space" else kind, kind
+        pieces.append(Piece(kind, piece, column))
     if open_at:
         raise QueryError("this parenthesis is not closed", open_at[-1], "write `)` where the group ends")
-    return Source("".join(pieces), [*columns, len(text.rstrip()) + 1])
+    return pieces
 
 
 def _refuse(kind: str, piece: str, column: int, before: str) -> None:
     """Refuse what luqum would misread, or would fail on without saying where."""
     if kind == "boost":
         raise QueryError("`^` weighs terms for a score, and a rule has none", column, "leave it out")
-    if kind == "near" and before != "phrase":
-        hint = "list the spellings with OR, or use a wildcard or `/regex/`"
-        raise QueryError("`~` after a word, Lucene's fuzzy search, is not supported", column, hint)
-    if kind == "near" and not _MOVES.fullmatch(piece):
+    if kind == "near" and before not in ("phrase", "word"):
+        hint = 'write it after each word, as in `tanker~1`, or after a phrase: `"oil iran"~5`'
+        raise QueryError("`~` belongs to a word or a phrase", column, hint)
+    if kind == "near" and before == "word" and not _LETTERS.fullmatch(piece):
+        message = "`~` after a word needs the number of letters that may differ, 1 or 2"
+        raise QueryError(message, column, "write for example `tanker~1`")
+    if kind == "near" and before == "phrase" and not _MOVES.fullmatch(piece):
         message = "`~` after a phrase needs a whole number below 1,000"
         raise QueryError(message, column, 'write for example `"oil iran"~5`')
     if kind == "other" and piece in _STRAY:

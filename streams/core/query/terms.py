@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import re2
+from rapidfuzz.distance import OSA
 
 from streams.core.query.source import QueryError
 from streams.core.query.view import fold_value
-from streams.core.text import clean, tokenize
+from streams.core.text import bare, clean, fold, tokenize
 
 #: The longest word, in characters.
 LONGEST_WORD = 200
 #: A pattern needs so many letters or digits besides its wildcards: fewer match nearly every headline.
 SHORTEST_PATTERN = 2
+#: A word needs so many letters for one of them, or two, to be uncertain: shorter ones are near half the language.
+SHORTEST_FUZZY = {1: 4, 2: 7}
 
 _WILD = "*?"
+# Wildcards at the end of a word, or `*` at its beginning, need no regular expression.
+_SIMPLE_PATTERN = re.compile(r"(\*?)([^*?]+)(\?*)(\*?)")
+_LITERAL_START = re.compile(r"[A-Za-z0-9]*")
 _REGEX_OF = {"*": "[^ ]*", "?": "[^ ]"}
 
 
@@ -45,6 +51,23 @@ def unescape(written: str) -> str:
 def phrase_words(written: str) -> tuple[str, ...]:
     """The folded words of what stands between quotation marks."""
     return tuple(token.word for token in tokenize(clean(unescape(written))))
+
+
+def phrase_letters(written: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words of a word or phrase, folded, and the same words in the letters in which they are written."""
+    text = clean(unescape(written))
+    tokens = tokenize(text)
+    return tuple(token.word for token in tokens), tuple(letters_of(text[token.start : token.end]) for token in tokens)
+
+
+def letters_of(word: str) -> str:
+    """A word as it stands in a text, in the form in which words are compared letter by letter."""
+    return bare(word) or fold(word)
+
+
+def is_near(word: str, other: str, edits: int) -> bool:
+    """Whether two folded words differ by at most ``edits`` letters."""
+    return OSA.distance(word, other, score_cutoff=edits) <= edits
 
 
 def word_patterns(written: str) -> tuple[str, ...]:
@@ -127,10 +150,31 @@ def compile_line_regex(regex: str) -> Any:
     Raises:
         re2.error: as above.
     """
+    return re2.compile(*line_regex(regex))
+
+
+def line_regex(regex: str) -> tuple[str, Any]:
+    """The same before it is compiled, and the options to compile it with."""
     options = _options()
     options.never_nl = True
     options.case_sensitive = False
-    return re2.compile(f"(?m)^(?:{regex})$", options)
+    return f"(?m)^(?:{regex})$", options
+
+
+def literal_start(regex: str) -> str:
+    """Letters with which every folded word begins that ``regex`` describes, as far as that is plain to see."""
+    found = _LITERAL_START.match(regex)
+    assert found
+    start, depth, escaped = found[0], 0, False
+    for char in regex[found.end() :]:
+        if char == "|" and not depth and not escaped:
+            return ""  # what begins so is one of several
+        depth += {"(": 1, ")": -1}.get(char, 0) * (not escaped)
+        if depth < 0 or char == "[":
+            return ""  # brackets within brackets are not plain to see
+        escaped = char == "\\" and not escaped
+    optional = regex[found.end() : found.end() + 1] in ("?", "*", "{")
+    return (start[:-1] if optional else start).lower()
 
 
 def _options() -> Any:
@@ -140,8 +184,17 @@ def _options() -> Any:
     return options
 
 
-def word_matches(pattern: str, word: str) -> bool:
-    """Whether a folded word of a headline is what a word of a query asks for."""
-    if not has_wildcard(pattern):
-        return pattern == word
-    return compile_regex(word_regex(pattern)).fullmatch(word) is not None
+def word_test(pattern: str) -> Callable[[str], Any]:
+    """Tells whether a folded word of a headline is what a word of a query asks for."""
+    found = _SIMPLE_PATTERN.fullmatch(pattern)
+    if not found:
+        return compile_regex(word_regex(pattern)).fullmatch  # type: ignore[no-any-return]
+    before, start, single, after = found[1], found[2], len(found[3]), found[4]
+    least = len(start) + single
+    if before and not single and not after:
+        return lambda word: word.endswith(start)
+    if before:
+        return compile_regex(word_regex(pattern)).fullmatch  # type: ignore[no-any-return]
+    if after:
+        return lambda word: word.startswith(start) and len(word) >= least
+    return lambda word: word.startswith(start) and len(word) == least

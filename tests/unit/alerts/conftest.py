@@ -31,6 +31,7 @@ def make_alert() -> Callable[..., Alert]:
         severity: Any = "high",
         title: str = "Ferries and weather",
         topics: tuple[TopicMatch, ...] = (TopicMatch(topic="shipping", confidence=0.9),),
+        received: datetime = PUBLISHED + timedelta(seconds=2),
         **headline_fields: Any,
     ) -> Alert:
         fields: dict[str, Any] = {
@@ -52,7 +53,7 @@ def make_alert() -> Callable[..., Alert]:
                 id="h-1",
                 seq=1,
                 position="headlines.raw:0:1",
-                received=PUBLISHED + timedelta(seconds=2),
+                received=received,
                 headline=Headline(headline=text, **fields),
                 story_id="st-1",
                 topics=topics,

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from pathlib import Path
 
 import pytest
 
-from alerts.channels import Channel, load_channels, open_channels, read_channels
+from alerts.channels import Channel, list_channels, load_channels, open_channels, read_channels
+from alerts.notify.interface import ChannelSettings
 from alerts.notify.registry import KINDS
 from streams.core.document import RefusedError
 
@@ -32,9 +34,8 @@ def not_opened(settings: str, **environ: str) -> str:
     return str(problem)
 
 
-async def test_the_starter_file_opens_without_any_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    channels = load_channels(STARTER)
+async def test_the_starter_file_opens_without_any_secret(tmp_path: Path) -> None:
+    channels = load_channels(Path(shutil.copy(STARTER, tmp_path)))
     assert {name: one.kind for name, one in channels.items()} == {"desk": "stdout", "archive": "file"}
     for notifier in open_channels(channels.values(), {}).values():
         await notifier.close()
@@ -78,7 +79,7 @@ channels:
         "channels.yaml:5:3: `type` is missing (known are `file`, `slack`, `stdout`, `webhook`)",
         f"channels.yaml:8:10: `url`: the URL begins with https:// or http:// and a host, {hidden}",
         "channels.yaml:9:5: unknown key `timout` (did you mean `timeout`?)",
-        "channels.yaml:10:14: `timeout`: a duration is a figure and `ms`, `s` or `m`, such as 15s, not '2h'",
+        "channels.yaml:10:14: `timeout`: a time-out lies between 100ms and 60s, not '2h'",
         "channels.yaml:11:18: `concurrency`: input should be less than or equal to 64, not 100",
         f"channels.yaml:12:3: `bad name` cannot name a channel {name_hint}",
         f"channels.yaml:13:3: `12` cannot name a channel {name_hint}",
@@ -88,8 +89,7 @@ channels:
 
 @pytest.mark.parametrize("text", ["", "[]", "channels:", "channels: []", "channels: {}", "desk: {type: stdout}"])
 def test_a_file_without_channels_is_told_what_to_write(text: str) -> None:
-    (problem,) = refused(text)
-    assert "there are no channels here (write `channels:`" in problem
+    assert "there are no channels here (write `channels:`" in refused(text)[0]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,15 @@ def test_a_file_without_channels_is_told_what_to_write(text: str) -> None:
         "type: webhook, url: 'https://a.example', secret: {hunter2: hunter2}",
         "type: webhook, url: [hunter2]",
         "type: slack, url: 7654321",
+        "type: webhook, url: 'https://a.example/in?access_token=hunter2'",
+        "type: webhook, url: 'https://hooks.slack.com/services/T0/B0/hunter2'",
+        "type: webhook, url: 'https://discord.com/api/webhooks/1/hunter2'",
+        "type: webhook, url: 'https://desk.webhook.office.com/hunter2'",
+        "type: webhook, url: 'https://a.example', headers: {'x-note: hunter2': x}",
+        "type: webhook, url: 'https://a.example', headers: {x-auth: hunter2}",
+        "type: 'https://hooks.slack.com/services/T0/B0/hunter2'",
+        "type: webhook, url: !hunter2 x",
+        "type: webhook, url: *hunter2",
     ],
 )
 def test_a_secret_in_the_file_is_refused_and_not_repeated(settings: str) -> None:
@@ -113,6 +122,53 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(settings: str) -> None
     assert problem.startswith("channels.yaml:2:")
     assert "hunter2" not in problem
     assert "7654321" not in problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "channels:\n  desk: https://hooks.slack.com/services/hunter2\n",
+        "channels: https://hooks.slack.com/services/hunter2\n",
+        "channels:\n  https://hooks.slack.com/services/hunter2: {type: slack}\n",
+        "https://hooks.slack.com/services/hunter2: {type: slack}\n",
+        "channels:\n  desk: {type: slack, url: 'https://hooks.slack.com/services/hunter2}\n",
+    ],
+)
+def test_a_secret_in_a_wrong_place_is_not_repeated(text: str) -> None:
+    assert "hunter2" not in "\n".join(refused(text))
+
+
+def test_an_author_is_no_authorization() -> None:
+    settings = "type: webhook, url: 'https://a.example/?author=x', headers: {x-author: energy desk}"
+    assert channel(settings).kind == "webhook"
+
+
+def test_paths_start_from_the_file_that_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, elsewhere = tmp_path / "desk", tmp_path / "elsewhere"
+    for folder in (desk, elsewhere):
+        folder.mkdir()
+    (desk / "url").write_text("https://a.example/in\n")
+    text = "channels:\n  log: {type: file, path: alerts.jsonl}\n  web: {type: webhook, url: 'file:url'}\n"
+    (desk / "channels.yaml").write_text(text)
+    monkeypatch.chdir(elsewhere)
+    open_channels(load_channels(desk / "channels.yaml").values(), {})
+    assert (desk / "alerts.jsonl").exists()
+    (desk / "url").unlink()
+    with pytest.raises(RefusedError, match=f"`url`: {desk}/url cannot be read"):
+        open_channels(load_channels(desk / "channels.yaml").values(), {})
+
+
+def test_a_file_that_is_wrong_lists_its_channels_still(tmp_path: Path) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text("channels:\n  desk: {type: slak}\n  log: {type: stdout}\n  log: {type: file}\n")
+    listing = list_channels(file)
+    assert listing.names == frozenset({"desk", "log"})
+    assert list(listing.channels) == ["log"]
+    assert [str(problem).removeprefix(f"{file}:") for problem in listing.problems] == [
+        "4:3: `log` stands twice, first on line 3 (keep one of them)",
+        "2:16: unknown type `slak` (did you mean `slack`?)",
+    ]
+    assert list_channels(tmp_path / "nowhere.yaml").names is None
 
 
 def test_the_way_out_is_shown() -> None:
@@ -161,7 +217,7 @@ def test_durations() -> None:
     for text, expected in (("15s", 15), ("500ms", 0.5), ("1m", 60), ("2.5s", 2.5), ("20", None), ("s", None)):
         settings = f"type: webhook, url: 'https://a.example', timeout: '{text}'"
         if expected is None:
-            assert "a duration is a figure" in refused(f"channels:\n  it: {{{settings}}}\n")[0]
+            assert "a span of time is written like 15s" in refused(f"channels:\n  it: {{{settings}}}\n")[0]
         else:
             assert channel(settings).open({}).timeout == expected
 
@@ -181,5 +237,6 @@ def test_the_example_in_the_reference_is_accepted() -> None:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_setting_is_in_the_reference(kind: str) -> None:
     section = REFERENCE.partition(f"\n## {kind}\n")[2].partition("\n## ")[0]
-    names = [info.alias or name for name, info in KINDS[kind].model_fields.items() if name != "type"]
+    own = {name: info for name, info in KINDS[kind].model_fields.items() if name not in ChannelSettings.model_fields}
+    names = [info.alias or name for name, info in own.items()]
     assert [name for name in names if f"`{name}`" not in section and f"`{name}: " not in section] == []

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -19,6 +20,7 @@ from streams.core.records import Alert, Delivery
 
 Make = Callable[..., Alert]
 NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
+BEGAN = time.monotonic()
 
 #: Three attempts in quick succession.
 QUICK = RetrySchedule(waits=(timedelta(milliseconds=10),) * 2)
@@ -26,7 +28,8 @@ OFTEN = Timing(poll=0.02, lease_margin=0.3)
 
 
 def now() -> datetime:
-    return datetime.now(UTC)
+    """A clock that starts when the alerts are new."""
+    return NOW + timedelta(seconds=time.monotonic() - BEGAN)
 
 
 @dataclass
@@ -158,7 +161,53 @@ def test_throttling_ends_with_the_horizon(make_alert: Make) -> None:
     assert schedule.next_attempt(old, Retry("slow down", 1, 429), NOW, chance=0) is None
 
 
+def test_nothing_is_tried_again_that_would_be_too_old_by_then(make_alert: Make) -> None:
+    schedule = RetrySchedule(waits=(timedelta(minutes=50), timedelta(minutes=20)), jitter=0, max_age=timedelta(hours=1))
+    first, second = leased(make_alert), leased(make_alert, attempt=2, failures=1)
+    assert schedule.next_attempt(first, Retry("no"), NOW, chance=0) == NOW + timedelta(minutes=50)
+    assert schedule.next_attempt(second, Retry("no"), NOW + timedelta(minutes=50), chance=0) is None
+    assert schedule.next_attempt(first, Retry("slow down", 3601, 429), NOW + timedelta(minutes=1), chance=0) is None
+
+
+def test_alerts_are_not_sent_after_their_ends_are_forgotten() -> None:
+    assert RetrySchedule().horizon * (1 + RetrySchedule().jitter) < RetrySchedule().max_age, "all attempts fit in"
+    RetrySchedule(max_age=timedelta(days=7))
+    with pytest.raises(ValueError, match="remembered for 7 days"):
+        RetrySchedule(max_age=timedelta(days=7, seconds=1))
+
+
 # --- the dispatcher
+
+
+async def test_an_alert_that_is_too_old_is_not_sent_and_ends_with_the_reason(make_alert: Make) -> None:
+    notifier = Script()
+    hour = RetrySchedule(max_age=timedelta(hours=1))
+    late = make_alert(alert_id="al_late", received=NOW - timedelta(hours=1, seconds=1))
+    async with desk({"desk": notifier}, retries=hour) as at:
+        with capture_logs() as logs:
+            await at.alert(late, make_alert(alert_id="al_new"))
+            await until(lambda: len(at.recorded) == 2)
+        assert await at.outbox.schedule([late], now()) == 0, "it came to its end"
+    assert notifier.sent == ["al_new"]
+    (delivery,) = [one for one in at.recorded if one.alert_id == "al_late"]
+    assert (delivery.outcome, delivery.attempt) == ("suppressed", 0)
+    assert delivery.reason == "too old: its headline was received 2025-03-03 10:59 UTC (delivery.max_age)"
+    assert [line["event"] for line in logs if line.get("alert_id") == "al_late"] == ["suppressed"]
+
+
+async def test_an_alert_that_became_too_old_between_its_attempts_is_not_sent_again(make_alert: Make) -> None:
+    """As after a worker that was stopped for long."""
+    notifier, outbox = Script(), MemoryOutbox()
+    await outbox.schedule([make_alert(received=NOW - timedelta(hours=2))], NOW - timedelta(hours=2))
+    (first,) = await outbox.lease("desk", NOW - timedelta(hours=2), timedelta(seconds=30), 1)
+    failed = Delivery(
+        alert_id="al_1", channel="desk", rule="ferries", outcome="retry", attempt=1, at=NOW - timedelta(hours=2)
+    )
+    await outbox.finish(first, failed, due=NOW - timedelta(hours=1))
+    async with desk({"desk": notifier}, outbox, retries=RetrySchedule(max_age=timedelta(hours=1))) as at:
+        await until(lambda: "suppressed" in at.outcomes())
+    assert notifier.sent == []
+    assert [one.attempt for one in at.recorded if one.outcome == "suppressed"] == [1], "one was made"
 
 
 async def test_an_alert_is_sent_once_and_its_delivery_recorded(make_alert: Make) -> None:

@@ -18,13 +18,13 @@ NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with egress.open_client(allow_private=True, connections=2) as opened:
+async def transport() -> AsyncIterator[httpx.AsyncBaseTransport]:
+    async with egress.open_transport(allow_private=True, connections=2) as opened:
         yield opened
 
 
-async def post(client: httpx.AsyncClient, url: str, within: float = 2.0) -> egress.Answer:
-    return await egress.post(client, httpx.URL(url), {"x-note": "hello"}, b"body", within)
+async def post(transport: httpx.AsyncBaseTransport, url: str, within: float = 2.0) -> egress.Answer:
+    return await egress.post(transport, httpx.URL(url), {"x-note": "hello"}, b"body", within)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_public_and_private_addresses(address: str, public: bool) -> None:
 async def test_a_private_address_is_refused_before_anything_is_sent(host: str) -> None:
     with Receiver() as receiver:
         port = httpx.URL(receiver.url).port
-        async with egress.open_client(allow_private=False, connections=1) as client:
+        async with egress.open_transport(allow_private=False, connections=1) as transport:
             with pytest.raises(egress.UnreachableError, match="private address"):
-                await post(client, f"http://{host}:{port}/")
+                await post(transport, f"http://{host}:{port}/")
         assert not receiver.received
 
 
@@ -80,17 +80,17 @@ class Detour(httpcore.AnyIOBackend):
 
 
 async def test_only_checked_addresses_are_connected_to_and_the_name_is_kept() -> None:
-    async def two_faced(_host: str, _port: int) -> list[str]:
-        return ["127.0.0.1", "93.184.215.14"]
+    async def two_homed(_host: str, _port: int) -> list[str]:
+        return ["93.184.215.14", "93.184.215.15"]
 
     detour = Detour()
     with Receiver() as receiver:
         port = httpx.URL(receiver.url).port
-        async with httpcore.AsyncConnectionPool(network_backend=egress.PublicOnly(detour, two_faced)) as pool:
-            answer = await pool.request("POST", f"http://two-faced.example:{port}/", content=b"")
+        async with httpcore.AsyncConnectionPool(network_backend=egress.PublicOnly(detour, two_homed)) as pool:
+            answer = await pool.request("POST", f"http://two-homed.example:{port}/", content=b"")
             assert answer.status == 200
         assert detour.asked == ["93.184.215.14"]
-        assert receiver.received[0].headers["host"] == f"two-faced.example:{port}"
+        assert receiver.received[0].headers["host"] == f"two-homed.example:{port}"
 
 
 @pytest.mark.parametrize("host", ["localhost", "a.localhost", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]"])
@@ -106,11 +106,13 @@ def test_what_is_no_url_is_refused(url: str) -> None:
         egress.check_url(url, allow_private=True)
 
 
-async def test_a_post_arrives_without_extras(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_post_arrives_without_extras(
+    transport: httpx.AsyncBaseTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with Receiver(otherwise=Answer(headers={"set-cookie": "a=b"})) as receiver:
         for _ in range(2):
-            answer = await post(client, receiver.url + "in?x=1")
+            answer = await post(transport, receiver.url + "in?x=1")
             assert (answer.status, answer.ok, answer.body) == (200, True, b"ok")
         one, two = receiver.received
         assert (one.path, one.body) == ("/in?x=1", b"body")
@@ -119,15 +121,15 @@ async def test_a_post_arrives_without_extras(client: httpx.AsyncClient, monkeypa
         assert two.headers["host"] == httpx.URL(receiver.url).netloc.decode()
 
 
-async def test_redirects_are_answers(client: httpx.AsyncClient) -> None:
+async def test_redirects_are_answers(transport: httpx.AsyncBaseTransport) -> None:
     with Receiver() as elsewhere, Receiver(otherwise=Answer(302, headers={"location": elsewhere.url})) as receiver:
-        assert (await post(client, receiver.url)).status == 302
+        assert (await post(transport, receiver.url)).status == 302
         assert not elsewhere.received
 
 
-async def test_a_long_answer_is_read_to_the_limit_only(client: httpx.AsyncClient) -> None:
+async def test_a_long_answer_is_read_to_the_limit_only(transport: httpx.AsyncBaseTransport) -> None:
     with Receiver(otherwise=Answer(body=b"x" * 5_000_000)) as receiver:
-        assert len((await post(client, receiver.url)).body) == egress.ANSWER_LIMIT
+        assert len((await post(transport, receiver.url)).body) == egress.ANSWER_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -138,15 +140,15 @@ async def test_a_long_answer_is_read_to_the_limit_only(client: httpx.AsyncClient
         (Answer(reset=True), "127.0.0.1: the connection broke off before an answer"),
     ],
 )
-async def test_no_answer(client: httpx.AsyncClient, answer: Answer, message: str) -> None:
+async def test_no_answer(transport: httpx.AsyncBaseTransport, answer: Answer, message: str) -> None:
     with Receiver(otherwise=answer) as receiver:
         started = time.monotonic()
         with pytest.raises(egress.UnreachableError, match=message):
-            await post(client, receiver.url + "hunter2", within=0.2)
+            await post(transport, receiver.url + "hunter2", within=0.2)
         assert time.monotonic() - started < 0.9
 
 
-async def test_an_answer_that_trickles_in_is_cut_off(client: httpx.AsyncClient) -> None:
+async def test_an_answer_that_trickles_in_is_cut_off(transport: httpx.AsyncBaseTransport) -> None:
     """httpx's own time-outs begin anew with every byte; ours is for the whole."""
 
     async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -158,12 +160,12 @@ async def test_an_answer_that_trickles_in_is_cut_off(client: httpx.AsyncClient) 
     server = await asyncio.start_server(trickle, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(egress.UnreachableError, match=r"within 0\.3 s"):
-        await post(client, f"http://127.0.0.1:{port}/", within=0.3)
+        await post(transport, f"http://127.0.0.1:{port}/", within=0.3)
     server.close()
     await asyncio.sleep(0.1)  # the trickle ends
 
 
-async def test_errors_name_the_host_and_nothing_more(client: httpx.AsyncClient) -> None:
+async def test_errors_name_the_host_and_nothing_more(transport: httpx.AsyncBaseTransport) -> None:
     with Receiver() as receiver:
         url = receiver.url
     for target in (
@@ -172,22 +174,23 @@ async def test_errors_name_the_host_and_nothing_more(client: httpx.AsyncClient) 
         "http://nowhere.invalid/hunter2",
     ):
         with pytest.raises(egress.UnreachableError) as caught:
-            await post(client, target)
+            await post(transport, target)
         assert "hunter2" not in str(caught.value)
         assert caught.value.__cause__ is None
 
 
-async def test_an_illegal_header_is_not_repeated(client: httpx.AsyncClient) -> None:
+async def test_an_illegal_header_is_not_repeated(transport: httpx.AsyncBaseTransport) -> None:
     with Receiver() as receiver, pytest.raises(egress.UnreachableError) as caught:
-        await egress.post(client, httpx.URL(receiver.url), {"authorization": "hunter2\nx"}, b"", 1)
+        await egress.post(transport, httpx.URL(receiver.url), {"authorization": "hunter2\nx"}, b"", 1)
     assert "hunter2" not in str(caught.value)
 
 
-async def test_logs_show_the_host_and_nothing_more(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+async def test_logs_show_nothing_of_the_address(
+    transport: httpx.AsyncBaseTransport, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     with Receiver() as receiver:
-        await post(client, receiver.url + "services/hunter2?token=hunter3")
-    assert "HTTP Request: POST http://127.0.0.1" in caplog.text
+        await post(transport, receiver.url + "services/hunter2?token=hunter3")
     assert "hunter" not in caplog.text
 
 

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +10,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slack_sdk.models.blocks import Block
 
 from alerts import render
 from streams.core.records import Alert, Evidence, Span, TopicMatch
@@ -75,15 +73,19 @@ def test_segments_put_together_are_the_text(text: str, places: list[tuple[int, i
         ("Donaudampfschifffahrt", 10, "Donaudamp…"),
         ("a Donaudampfschifffahrt", 10, "a Donauda…"),
         ("", 5, ""),
+        ("one", 2, "o…"),
+        ("one", 1, "…"),
+        ("one two", 0, ""),
+        ("one two", -3, ""),
     ],
 )
 def test_cut_at_a_word(text: str, limit: int, expected: str) -> None:
     assert render.cut(text, limit) == expected
 
 
-@given(st.text(), st.integers(1, 30))
+@given(st.text(), st.integers(-2, 30))
 def test_cut_never_exceeds_the_limit(text: str, limit: int) -> None:
-    assert len(render.cut(text, limit)) <= limit
+    assert len(render.cut(text, limit)) <= max(limit, 0)
 
 
 @pytest.mark.parametrize(
@@ -160,115 +162,25 @@ def test_a_webhook_says_the_same_every_time(make_alert: Make) -> None:
         assert len({render.webhook_body(alert) for _ in range(3)}) == 1
 
 
-# --- Slack
-
-
-def section(message: dict[str, Any]) -> str:
-    return str(message["blocks"][1]["text"]["text"])
-
-
-def context(message: dict[str, Any]) -> str:
-    return " | ".join(element["text"] for element in message["blocks"][2]["elements"])
-
-
-def visible(mrkdwn: str) -> str:
-    """What Slack shows: links by their label, no marks, no escapes."""
-    text = re.sub(r"<[^|>]*\|([^>]*)>", r"\1", mrkdwn).replace("*", "").replace("\u200b", "")
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-
-
-def test_a_slack_message_has_all_a_desk_needs(make_alert: Make) -> None:
-    message = render.slack_message(make_alert())
-    assert message["blocks"][0]["text"] == {
-        "type": "plain_text",
-        "text": "🟠 HIGH · Ferries and weather",
-        "emoji": True,
-    }
-    link = "<https://harbour.example/n/1|*Ferries* resume after *storm* warning lifted>"
-    assert section(message) == link
-    details = context(message)
-    assert "topic *shipping*" in details
-    assert "source *harbour.example*" in details
-    assert "|2025-03-03 12:00:00 UTC>, received 2.0 s later" in details
-    assert "rule `ferries`" in details
-    assert message["text"] == "HIGH: Ferries resume after storm warning lifted"
-
-
-def test_slack_s_own_models_accept_the_message(make_alert: Make) -> None:
-    message = render.slack_message(make_alert(matched=()))
-    parsed = Block.parse_all(message["blocks"])
-    assert [block.to_dict() for block in parsed] == message["blocks"]
-
-
-def test_corrections_and_updates_say_so(make_alert: Make) -> None:
-    assert context(render.slack_message(make_alert(status="canceled"))).startswith("*canceled*")
-    update = make_alert()
-    update = msgspec.structs.replace(update, headline=msgspec.structs.replace(update.headline, kind="update"))
-    assert context(render.slack_message(update)).startswith("*update*")
-
-
-HOSTILE = "<!here> & <@U123> <https://evil.example|click> storm > calm"
-
-
-def test_nothing_in_an_alert_can_speak_slack_s_language(make_alert: Make) -> None:
-    alert = make_alert(
-        HOSTILE,
-        matched=("storm", "<!here>"),
-        title=HOSTILE,
-        source=HOSTILE,
-        url="https://e.example/?a=1&b=<!here>|x>",
-        topics=(TopicMatch(topic=HOSTILE, confidence=1.0),),
-    )
-    message = render.slack_message(alert)
-    raw = json.dumps(message, ensure_ascii=False)
-    assert "<!here>" not in raw
-    assert "<@U123>" not in raw
-    assert "<https://evil" not in raw
-    assert raw.count("<") == raw.count("<https://e.example/?a=1&amp;b=%3C!here%3E%7Cx%3E|") + raw.count("<!date^")
-    assert visible(section(message)) == HOSTILE
-
-
-@pytest.mark.parametrize(
-    ("text", "word", "expected"),
-    [
-        ("Nordsee: Sturm", "Sturm", "Nordsee: *Sturm*"),
-        ("Nordseesturm naht", "sturm", "Nordsee\u200b*sturm* naht"),
-        ("台風が接近", "台風", "*台風*\u200bが接近"),
-        ("a b", " b", "a *b*"),
-        ("line\nbreak", "break", "line *break*"),
-    ],
-)
-def test_bold_words_that_touch_others(make_alert: Make, text: str, word: str, expected: str) -> None:
-    assert section(render.slack_message(make_alert(text, matched=(word,), url=None))) == expected
-
-
-@pytest.mark.parametrize(
-    "url",
-    [None, "javascript:alert(1)", "https://", "http://[bad", "https://e/" + "x" * 2000, "https://e/?" + "&" * 900],
-)
-def test_only_web_addresses_become_links(make_alert: Make, url: str | None) -> None:
-    assert section(render.slack_message(make_alert(url=url))).startswith("*Ferries* resume")
-
-
-@given(
-    text=st.text(st.characters(codec="utf-8"), max_size=50).map(lambda t: "&<storm> " * 600 + t),
-    title=st.text(st.sampled_from("&<> ab"), min_size=1, max_size=400),
-)
-def test_slack_s_limits_hold(make_alert: Make, text: str, title: str) -> None:
-    message = render.slack_message(make_alert(text, title=title, matched=("storm",)))
-    assert len(message["blocks"][0]["text"]["text"]) <= render.HEADER_LIMIT
-    assert len(section(message)) <= render.SECTION_LIMIT
-    assert len(message["text"]) <= render.SECTION_LIMIT
-    assert not re.search(r"&(?!amp;|lt;|gt;)", section(message)), "no escape is cut in two"
-    assert len(section(message)) > render.SECTION_LIMIT * 0.9, "and little room is wasted"
-
-
 # --- text
 
 
 def test_a_line_has_all_in_one_line(make_alert: Make) -> None:
     line = render.line(make_alert("Ferries\nresume \x1b[31mafter storm", matched=()))
     assert line == (
-        "12:00:00  HIGH      Ferries and weather: Ferries resume  [31mafter storm"
-        "  · shipping · harbour.example · https://harbour.example/n/1"
+        "2025-03-03 12:00:00 UTC  HIGH      Ferries and weather: Ferries resume  [31mafter storm"
+        "  · rule ferries · topic shipping · harbour.example · https://harbour.example/n/1"
     )
+
+
+def test_a_line_tells_day_zone_rule_and_words(make_alert: Make) -> None:
+    alert = make_alert(published=datetime(2025, 3, 3, 23, 30, tzinfo=timezone(timedelta(hours=-3))), status="corrected")
+    assert render.line(alert) == (
+        "2025-03-04 02:30:00 UTC  HIGH      Ferries and weather: Ferries resume after storm warning lifted (corrected)"
+        "  · rule ferries · fired by Ferries, storm · topic shipping · harbour.example · https://harbour.example/n/1"
+    )
+
+
+def test_a_rule_without_a_title_is_named_once(make_alert: Make) -> None:
+    line = render.line(make_alert("Port shut", matched=(), title="ferries", topics=(), url=None))
+    assert line == "2025-03-03 12:00:00 UTC  HIGH      Port shut  · rule ferries · harbour.example"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
 
@@ -119,14 +119,14 @@ rules:
             "`name`: use up to 100 letters, digits, `_`, `-` and `.`, the first a letter or digit, not 'a b'",
         ),
         ("1.yaml", 3, 23, "`^` weighs terms for a score, and a rule has none"),
-        ("1.yaml", 4, 15, "`severity`: input should be 'info', 'low', 'medium', 'high' or 'critical', not 'urgent'"),
+        ("1.yaml", 4, 15, "`severity` is 'info', 'low', 'medium', 'high' or 'critical', not 'urgent'"),
         ("1.yaml", 5, 5, "unknown key `chanels`"),
         ("1.yaml", 8, 22, "there is no channel `dsk`"),
         ("1.yaml", 9, 5, "`name` is missing"),
         ("1.yaml", 9, 5, "`when` is missing"),
         ("1.yaml", 9, 15, "`channels`: name at least one channel"),
         ("2.yaml", 1, 8, "there is no list of rules here"),
-        ("3.yaml", 0, 0, "is not UTF-8 text"),
+        ("3.yaml", 0, 0, "is not UTF-8 text but UTF-16"),
         ("4.yaml", 0, 0, "is empty"),
         ("none.yaml", 0, 0, "cannot be read: No such file or directory"),
     ]
@@ -134,6 +134,53 @@ rules:
     assert hints["unknown key `chanels`"] == "did you mean `channels`?"
     assert hints["there is no channel `dsk`"] == "did you mean `desk`?"
     assert "`- name: …`" in hints["is empty"]
+
+
+def test_one_mistake_hides_no_other(write: Write, tmp_path: Path) -> None:
+    first = write(
+        """\
+rulez: []
+rules:
+  - name: iran
+    when: iran AND (oil
+    channels: [dsk]
+    name: iran-oil
+  - name: iran
+    when: topic:irn
+    severity: urgent
+    channels: [desk, archiv]
+  - name: iran
+    when: oil
+    channels: [desk]
+rules: []
+""",
+        "1.yaml",
+    )
+    write("rules:\n  - {name: iran, when: gas, channels: [dsk], owner: 7}\n", "2.yaml")
+    problems = refused(tmp_path, channels=["desk", "archive"], topics=["iran"])
+    assert [str(problem).removeprefix(f"{tmp_path}/") for problem in problems] == [
+        "1.yaml:1:1: unknown key `rulez` (did you mean `rules`?)",
+        "1.yaml:4:20: this parenthesis is not closed (write `)` where the group ends)",
+        "1.yaml:5:16: there is no channel `dsk` (did you mean `desk`?)",
+        "1.yaml:6:5: `name` stands twice, first on line 3 (keep one of them)",
+        f"1.yaml:7:11: another rule is named `iran`, at {first}:3:11 (rename one: alerts are told apart by it)",
+        "1.yaml:8:11: there is no topic `irn` (did you mean `iran`?)",
+        "1.yaml:9:15: `severity` is 'info', 'low', 'medium', 'high' or 'critical', not 'urgent'",
+        "1.yaml:10:22: there is no channel `archiv` (did you mean `archive`?)",
+        f"1.yaml:11:11: another rule is named `iran`, at {first}:3:11 (rename one: alerts are told apart by it)",
+        "1.yaml:14:1: `rules` stands twice, first on line 2 (keep one of them)",
+        f"2.yaml:2:12: another rule is named `iran`, at {first}:3:11 (rename one: alerts are told apart by it)",
+        "2.yaml:2:40: there is no channel `dsk` (did you mean `desk`?)",
+        "2.yaml:2:53: `owner` is not a text: 7 (put it in quotes)",
+    ]
+
+
+@pytest.mark.parametrize("channels", ["[https://hooks.slack.com/hunter2]", "https://hooks.slack.com/hunter2"])
+def test_an_address_in_the_place_of_a_channel_is_not_repeated(write: Write, channels: str) -> None:
+    path = write(f"rules:\n  - {{name: a, when: oil, channels: {channels}}}\n")
+    (problem,) = refused(path, channels=["desk"])
+    assert problem.line == 2
+    assert "hunter2" not in str(problem)
 
 
 @pytest.mark.parametrize(
@@ -195,18 +242,19 @@ def test_topics_that_there_are_not(write: Write) -> None:
         ("# nothing yet\n", (0, 0), "is empty"),
         ("- name: a\n", (1, 1), "this is not a mapping"),
         ("rule: []\n", (1, 1), "unknown key `rule`"),
+        ("channels: {desk: {type: stdout}}\ndata_dir: x\n", (1, 1), "this is no rule file"),
         ("rules: []\n", (1, 8), "there is no list of rules here"),
         ("rules:\n  - oil\n", (2, 5), "this is not a rule"),
         ("rules:\n  -\n  - {name: a, when: oil, channels: [desk]}\n", (2, 4), "this is not a rule"),
         (
             "rules:\n  - {name: a, when: 2024, channels: [desk]}\n",
             (2, 21),
-            "`when`: input should be a valid string, not 2024",
+            "`when` is not a text: 2024",
         ),
         (
             "rules:\n  - {name: a, when: oil, channels: desk}\n",
             (2, 36),
-            "`channels`: input should be a valid list, not 'desk'",
+            "`channels` is not a list: 'desk'",
         ),
         ("rules:\n  - {name: a, when: oil, channels: [desk, desk]}\n", (2, 36), "`channels`: `desk` stands twice"),
         (
@@ -214,7 +262,11 @@ def test_topics_that_there_are_not(write: Write) -> None:
             (2, 51),
             "`title`: a title is one line of up to 200",
         ),
-        ("rules:\n  - {name: a, name: b}\n", (2, 15), "`name` stands twice"),
+        (
+            "rules:\n  - {name: a, name: b, when: oil, channels: [desk]}\n",
+            (2, 15),
+            "`name` stands twice, first on line 2",
+        ),
         ("rules: [\n", (2, 1), "not YAML"),
     ],
 )
@@ -269,3 +321,48 @@ def test_the_starter_rules_fire(text: str, topic: str | None, status: str, fired
     )
     matches = Matcher(load_rules([STARTER / "rules"])).match(headline)
     assert [match.rule.name for match in matches] == fired
+
+
+def test_reads_when_a_rule_fires(write: Write) -> None:
+    text = "rules: [{name: a, when: oil, channels: [x], story: updates, expiry: 2026-12-31, stage: staged}]"
+    (rule,) = load_rules([write(text)]).rules
+    assert (rule.story, rule.expiry, rule.stage) == ("updates", date(2026, 12, 31), "staged")
+    problems = refused(write("rules: [{name: a, when: oil, channels: [x], story: once, expiry: soon, stage: on}]"))
+    assert [message.split(",")[0] for _, _, message in told(problems)] == [
+        "`story` is 'first'",
+        "`expiry`: input should be a valid date or datetime",
+        "`stage` is 'staged' or 'live'",
+    ]
+
+
+def test_lists_are_shared_by_the_rules_of_all_files(write: Write) -> None:
+    lists = write('lists: {gulf: [oman, "strait of hormuz", emirat*]}', "lists.yaml")
+    rules = write("rules: [{name: a, when: '@gulf AND oil', channels: [x]}]", "rules.yaml")
+    (rule,) = load_rules([rules, lists]).rules
+    assert str(rule.query) == '(oman OR "strait of hormuz" OR emirat*) AND oil'
+
+
+def test_a_rule_changes_with_its_list(write: Write) -> None:
+    text = "lists: {gulf: [oman, %s]}\nrules: [{name: a, when: '@gulf', channels: [x]}]"
+    revisions = {load_rules([write(text % word)]).revision for word in ("iran", "qatar", "iran")}
+    assert len(revisions) == 2
+
+
+def test_mistakes_in_lists(write: Write) -> None:
+    one = write("lists: {gulf: [oman], 'a b': [x], no: [], far: ['@gulf'], few: [7]}", "1.yaml")
+    two = write("lists: {gulf: [iran]}\nrules: [{name: a, when: oil AND @gulff OR @few, channels: [x]}]", "2.yaml")
+    assert [(p.file[-6:], p.line, p.column, p.message.split(", at")[0]) for p in refused(one, two)] == [
+        ("1.yaml", 1, 23, "`a b` is no name for a list"),
+        ("1.yaml", 1, 39, "`no`: write at least one word"),
+        ("1.yaml", 1, 48, "`far`: `@gulf` is no word or phrase; a list holds no other lists"),
+        ("1.yaml", 1, 65, "number 1 of `few` is not a text: 7"),
+        ("2.yaml", 1, 9, "another list is named `gulf`"),
+        ("2.yaml", 2, 33, "there is no list `@gulff`"),
+    ]
+    assert told(refused(write("lists: [oman]"))) == [(1, 8, "`lists` is not a mapping")]
+
+
+def test_what_is_wrong_in_a_list_is_told_at_the_rule(write: Write) -> None:
+    (problem,) = refused(write("lists: {odd: ['?']}\nrules: [{name: a, when: oil AND @odd, channels: [x]}]"))
+    assert (problem.line, problem.column) == (2, 33)
+    assert problem.message.startswith("in the list `@odd`")

@@ -4,6 +4,7 @@ import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -101,3 +102,42 @@ def test_what_is_no_secret_is_refused_and_not_repeated(text: str, message: str) 
     with pytest.raises(signature.SignatureError, match=message) as caught:
         signature.parse_secret(text)
     assert text.removeprefix("whsec_") not in str(caught.value)
+
+
+# --- Ed25519
+
+PRIVATE = Ed25519PrivateKey.from_private_bytes(KEY)
+PUBLIC = PRIVATE.public_key().public_bytes_raw()
+
+
+def whsk(key: bytes) -> str:
+    return "whsk_" + base64.b64encode(key).decode()
+
+
+@pytest.mark.parametrize("text", [whsk(KEY), whsk(KEY + PUBLIC)])
+def test_a_private_key_signs_what_its_public_key_verifies(text: str) -> None:
+    key = signature.parse_key(text)
+    version, encoded = signature.sign(key, "msg_1", 1741003200, b"{}").split(",")
+    assert version == "v1a"
+    PRIVATE.public_key().verify(base64.b64decode(encoded), b"msg_1.1741003200.{}")
+
+
+def test_both_kinds_of_signature_stand_side_by_side() -> None:
+    fields = signature.headers([signature.parse_key(SECRET), PRIVATE], "msg_1", now(), b"{}")
+    assert [one.split(",")[0] for one in fields["webhook-signature"].split(" ")] == ["v1", "v1a"]
+    Webhook(SECRET).verify(b"{}", fields, json_parse=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (whsk(KEY[:31]), "not 31"),
+        (whsk(KEY + OTHER), "not its public key"),
+        ("whsk_***", "whsk_ and base64"),
+        ("whpk_" + base64.b64encode(PUBLIC).decode(), "whsec_, and a private key with whsk_"),
+    ],
+)
+def test_what_is_no_private_key_is_refused_and_not_shown(text: str, message: str) -> None:
+    with pytest.raises(signature.SignatureError, match=message) as caught:
+        signature.parse_key(text)
+    assert text[5:] not in str(caught.value)

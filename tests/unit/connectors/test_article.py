@@ -100,6 +100,51 @@ def test_an_html_page_is_read_by_what_it_says_about_itself() -> None:
     assert headline.body == "The mayor opened the lock on Monday."
 
 
+def test_what_may_be_a_headline_beside_the_article_is_told() -> None:
+    told: list[tuple[int, str]] = []
+    page = PAGE.format(dateline="2 June 2025") + "\n  \u2022 Storm closes ports on the coast\n"
+    context = Context(None, None, None, NOW, left_out=lambda line, text: told.append((line, text)))
+    list(Article().read(BytesIO(page.encode()), context))
+    assert told == [
+        (1, "Ferry service resumes after storm"),
+        (1, "Central bank holds rates"),
+        (1, "Orchestra tours north"),
+        (20, "Storm closes ports on the coast"),
+    ]
+
+
+def test_what_a_page_of_html_has_beside_the_article_is_told() -> None:
+    told: list[str] = []
+    page = """<html><body><nav><a>Sports</a></nav><article><h1>Mayor opens lock</h1><p>2 June 2025</p>
+        <p>The mayor opened the lock on Monday.</p></article><aside><a>Storm closes ports</a></aside></body></html>"""
+    context = Context(None, None, None, NOW, left_out=lambda _line, text: told.append(text))
+    (headline,) = Article().read(BytesIO(page.encode()), context)
+    assert isinstance(headline, Headline)
+    assert headline.published == datetime(2025, 6, 2, 12, tzinfo=UTC)
+    assert told == ["Storm closes ports"]
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        '{"@type": "NewsArticle", "datePublished": "0001-01-01T00:00:00+14:00", "headline": "Mayor opens lock"}',
+        '{"@type": "NewsArticle", "datePublished": 17, "headline": ["Mayor"], "author": {"name": 7}}',
+        "[" * 100_000,
+        "{broken",
+    ],
+)
+def test_what_a_page_states_amiss_about_itself_is_overlooked(stated: str) -> None:
+    headline = read(f'<html><script type="application/ld+json">{stated}</script><h1>Mayor opens lock</h1></html>')
+    assert headline.headline == "Mayor opens lock"
+    assert headline.published == NOW
+    assert headline.author is None
+
+
+def test_a_page_that_is_too_long_is_refused() -> None:
+    with pytest.raises(SourceError, match="longer than 10,000,000 bytes"):
+        read("x" * 10_000_001)
+
+
 def test_a_text_that_is_no_article_is_refused_with_the_way_out() -> None:
     with pytest.raises(SourceError, match="no article stands here") as caught:
         read("Nothing of the sort.\nAnd nothing either.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import http.server
 import threading
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -53,6 +55,15 @@ def use_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str) ->
     settings = tmp_path / "jgo.conf"
     settings.write_text(f"[repositories]\ncentral = {url}\n")
     monkeypatch.setenv("JGO_CONFIG_FILE", str(settings))
+
+
+@pytest.fixture(autouse=True)
+def _close_what_jgo_left_open() -> Iterator[None]:
+    """jgo reads no answer that is not a file and leaves its connection to the garbage collector, which may come late."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.embedded.errors import EmbeddedError
-from connectors.embedded.kafka import Kafka, Layout, _brokers_in, _read_layout, broker_settings
+from connectors.embedded.kafka import Kafka, Layout, _read_layout, _read_metadata, broker_settings
 
 ONE = Layout("4L6g3nShT-eMCtK--X86sw", (9092,), (9093,))
 THREE = Layout("4L6g3nShT-eMCtK--X86sw", (9092, 20001, 20002), (20003, 20004, 20005))
@@ -57,11 +57,18 @@ def test_a_new_data_directory_remembers_nothing(tmp_path: Path) -> None:
     assert _read_layout(tmp_path / "cluster.json") is None
 
 
-@given(st.dictionaries(st.integers(0, 2**31 - 1), st.tuples(st.text(max_size=20), st.none() | st.text(max_size=9))))
-def test_the_brokers_of_a_metadata_answer_are_all_found(brokers: dict[int, tuple[str, str | None]]) -> None:
+@given(
+    st.dictionaries(st.integers(0, 2**31 - 1), st.tuples(st.text(max_size=20), st.none() | st.text(max_size=9))),
+    st.none() | st.text(max_size=22),
+)
+def test_cluster_and_brokers_of_a_metadata_answer_are_found(
+    brokers: dict[int, tuple[str, str | None]], cluster: str | None
+) -> None:
     answer = struct.pack(">ii", 0, len(brokers))
     for broker, (host, rack) in brokers.items():
         name, place = host.encode(), rack.encode() if rack is not None else b""
         answer += struct.pack(">ih", broker, len(name)) + name + struct.pack(">i", 9092)
         answer += struct.pack(">h", len(place) if rack is not None else -1) + place
-    assert _brokers_in(answer + b"what follows") == set(brokers)
+    name = (cluster or "").encode()
+    answer += struct.pack(">h", len(name) if cluster is not None else -1) + name
+    assert _read_metadata(answer + b"what follows") == (name, set(brokers))

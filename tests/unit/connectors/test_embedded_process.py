@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from connectors.embedded.errors import EmbeddedError
-from connectors.embedded.process import DirectoryLock, Process, choose_port, port_is_free
+from connectors.embedded.process import DirectoryLock, Process, choose_port, in_words, is_held, port_is_free
 
 Run = Callable[..., Process]
 
@@ -75,6 +77,40 @@ def test_what_it_prints_is_in_its_log_and_the_last_run_is_kept(run: Run, tmp_pat
 def test_its_exit_code_is_told_as_a_shell_tells_it(run: Run) -> None:
     assert run("raise SystemExit(3)").wait() == 3
     assert run("import os; os.kill(os.getpid(), 9)").wait() == 128 + 9
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(0, "with exit code 0"), (70, "with exit code 70"), (137, "by SIGKILL"), (250, "with exit code 250")],
+)
+def test_an_exit_code_is_put_in_words(code: int, words: str) -> None:
+    assert in_words(code) == words
+
+
+def test_one_that_should_run_and_has_ended_is_told_with_its_log(run: Run, tmp_path: Path) -> None:
+    process = run("import os; print('out of disk', flush=True); os.kill(os.getpid(), 9)")
+    process.wait()
+    error = process.ended("Kafka")
+    assert error.message == "Kafka has ended by itself, by SIGKILL"
+    assert error.hint.startswith(f"its log, {tmp_path / 'log'}, ends with:\nout of disk\n")
+    assert "memory" in error.hint
+    silent = run("pass")
+    silent.wait()
+    assert silent.ended("Redis").hint == "it has logged nothing"
+
+
+def test_its_errors_can_be_had_apart(tmp_path: Path) -> None:
+    with (tmp_path / "errors").open("wb") as errors:
+        process = Process(
+            [sys.executable, "-c", "import sys; sys.exit('alas')"],
+            log=None,
+            directory=tmp_path,
+            environment={},
+            errors=errors.fileno(),
+        )
+    assert process.wait() == 1
+    process.stop()
+    assert (tmp_path / "errors").read_text() == "alas\n"
 
 
 def test_a_program_that_does_not_exist_is_named(tmp_path: Path) -> None:
@@ -159,6 +195,27 @@ def test_a_directory_has_one_user_at_a_time(tmp_path: Path) -> None:
     first.release()
     second.acquire()
     second.release()
+
+
+def test_others_see_whether_a_directory_is_taken(tmp_path: Path) -> None:
+    lock = DirectoryLock(tmp_path / "kafka")
+    assert not is_held(tmp_path / "kafka")
+    lock.acquire()
+    assert is_held(tmp_path / "kafka")
+    lock.release()
+    assert not is_held(tmp_path / "kafka")
+
+
+def test_a_look_at_a_directory_does_not_keep_its_next_user_out(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text(f"{os.getpid()}\n")  # a number that another process has by now
+    with (tmp_path / "lock").open() as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        end = threading.Timer(0.1, lambda: fcntl.flock(looked_at, fcntl.LOCK_UN))
+        end.start()
+        lock = DirectoryLock(tmp_path)
+        lock.acquire()
+        end.join()
+    lock.release()
 
 
 def test_a_directory_stays_taken_until_its_service_has_ended(run: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from connectors.interface import Context, Reading, SourceError, Unreadable
 from connectors.jsonl import JsonLines
+from connectors.stored import plain
 from streams.core.records import Headline
 
 CONTEXT = Context("Gazette", None, ZoneInfo("Europe/Paris"), datetime(2026, 2, 11, 20, tzinfo=UTC))
@@ -17,7 +18,7 @@ GOOD = b'{"headline": "Port reopens", "published": "2026-02-11T18:50:00Z"}\n'
 
 
 def read(data: bytes | BinaryIO) -> list[Reading]:
-    return list(JsonLines().read(io.BytesIO(data) if isinstance(data, bytes) else data, CONTEXT))
+    return list(JsonLines().read(plain(io.BytesIO(data) if isinstance(data, bytes) else data), CONTEXT))
 
 
 def test_a_bad_line_is_told_with_its_number_and_the_rest_goes_on() -> None:
@@ -45,7 +46,7 @@ def test_gzip_is_known_by_its_first_bytes() -> None:
 def test_gzip_that_ends_early_is_refused_after_what_could_be_read() -> None:
     lines = b"".join(GOOD.replace(b"reopens", str(number).encode()) for number in range(20_000))
     cut = gzip.compress(lines)[:-2000]
-    readings = JsonLines().read(io.BufferedReader(io.BytesIO(cut)), CONTEXT)
+    readings = JsonLines().read(plain(io.BytesIO(cut)), CONTEXT)
     taken: list[Reading] = []
     with pytest.raises(SourceError, match="the compressed data end or are damaged after line"):
         taken.extend(readings)
@@ -66,3 +67,20 @@ def test_a_line_is_read_as_soon_as_it_has_come() -> None:
     readings = JsonLines().read(io.BufferedReader(Endless()), CONTEXT)
     assert isinstance(next(readings), Headline)
     assert isinstance(next(readings), Headline)
+
+
+@pytest.mark.parametrize(
+    "written", ['[{"headline": "a"}, {"headline": "b"}]', '[\n{"headline": "a"}\n]', '{\n"headline": "a"\n}']
+)
+def test_json_that_is_not_one_object_a_line_is_refused_with_the_way_out(written: str) -> None:
+    with pytest.raises(SourceError, match="not one object a line") as caught:
+        read(written.encode())
+    assert "jq -c" in caught.value.hint
+
+
+def test_a_line_that_is_no_headline_for_its_length_is_kept_in_part() -> None:
+    long, after = read(b'{"headline": "' + b"x" * 2_000_000 + b'"}\n' + GOOD)
+    assert isinstance(long, Unreadable)
+    assert long.reason == "the line is longer than 1,000,000 bytes"
+    assert len(long.original) == 100_000
+    assert isinstance(after, Headline)

@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 
 from connectors.interface import Context, SourceError
-from connectors.page import DEPTH_LIMIT, parse_page, published_on, seen_text
+from connectors.page import DEPTH_LIMIT, is_html, parse_page, published_on, seen_text
 from connectors.ticker import Ticker
 from streams.core.records import Headline
 
@@ -41,3 +41,18 @@ def test_a_ticker_is_read_from_a_page_of_html() -> None:
         ("2026-02-11T18:50:00+00:00", "Ferry service resumes"),
         ("2026-02-11T18:00:00+00:00", "Central bank holds rates"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "page"),
+    [
+        ("<!DOCTYPE html>\n<title>Gazette</title>", True),
+        ("<!-- saved -->\n<body>", True),
+        ("\ufeff<div>18:50 Ferry resumes</div>", True),
+        ("LIVE <ul><li>18:50 One</li><li>18:20 Two</li></ul>", True),
+        ("Ferry <p>resumes", False),
+        ("Exxon <XOM.N> rises, 2 < 3", False),
+    ],
+)
+def test_a_text_with_a_stray_tag_is_no_page(text: str, page: bool) -> None:
+    assert is_html(text) is page

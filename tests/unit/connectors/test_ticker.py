@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.interface import Context, Reading, SourceError
+from connectors.interface import Context, Reading, SourceError, Unreadable
 from connectors.ticker import Ticker, read_ticker
 from streams.core.records import Headline
 
@@ -17,9 +17,10 @@ SEED = Path(__file__).parents[4] / "shared" / "data" / "seed_ticker.txt"
 NOW = datetime(2026, 2, 11, 20, 0, tzinfo=UTC)
 
 
-def read(text: str | bytes, *, day: date | None = None, zone: str = "UTC", now: datetime = NOW) -> list[Reading]:
+def read(text: str | bytes, *, day: date | None = None, zone: str | None = None, now: datetime = NOW) -> list[Reading]:
     data = text.encode() if isinstance(text, str) else text
-    return list(Ticker().read(BytesIO(data), Context("Test Wire", day, ZoneInfo(zone), now)))
+    context = Context("Test Wire", day, ZoneInfo(zone) if zone else None, now)
+    return list(Ticker().read(BytesIO(data), context))
 
 
 def shown(text: str) -> list[tuple[str, str]]:
@@ -91,6 +92,21 @@ def test_the_text_of_the_page_below_is_left_alone() -> None:
     assert [text for _, text in shown(page)] == ["First things first", "Second things second"]
 
 
+def test_what_may_be_a_headline_beside_the_ticker_is_told() -> None:
+    told: list[tuple[int, str]] = []
+    page = "Home\n\n18:50 First things first 18:00 Second thing said\n\n* Ferry service resumes\nRead more about it\nShare\n"
+    context = Context(None, None, None, NOW, left_out=lambda line, text: told.append((line, text)))
+    assert len(list(Ticker().read(BytesIO(page.encode()), context))) == 2
+    assert told == [(5, "Ferry service resumes")]
+
+
+def test_a_line_of_the_ticker_that_has_no_time_is_unreadable() -> None:
+    first, stray, second = read("18:50 First things first\nStorm closes a port\n18:00 Second thing said\n")
+    assert isinstance(first, Headline)
+    assert stray == Unreadable(2, "no time stands before it", b"Storm closes a port")
+    assert isinstance(second, Headline)
+
+
 def test_times_are_those_of_the_zone() -> None:
     (first, *_) = read("18:50 First things first 18:00 Second", day=date(2026, 7, 1), zone="Europe/Paris")
     assert isinstance(first, Headline)
@@ -122,6 +138,9 @@ def test_the_date_and_zone_are_taken_from_what_stands_before_the_ticker() -> Non
     (first, _) = read(page)
     assert isinstance(first, Headline)
     assert first.published == datetime(2026, 3, 11, 17, 50, tzinfo=UTC)
+    (told, _) = read(page, zone="UTC")
+    assert isinstance(told, Headline)
+    assert told.published == datetime(2026, 3, 11, 18, 50, tzinfo=UTC), "what the user says of the zone goes first"
 
 
 def test_bytes_of_other_encodings_and_line_ends_are_read() -> None:

@@ -123,6 +123,35 @@ def test_topics_come_in_the_order_of_their_names() -> None:
     assert [match.topic for match in found] == ["anything", "fruit"]
 
 
+def test_a_condition_may_ask_for_several_distances_at_once() -> None:
+    text = """
+    topic: orchards
+    title: Orchards
+    entities: {grower: [Del Monte], fruit: [pears, plums]}
+    words: {verbs: [buys]}
+    conditions:
+      - name: grower buys fruit
+        near: [{of: [grower, verbs], within: 1, ordered: true}, {of: [verbs, fruit], within: 2, ordered: true}]
+    """
+    orchards = Classifier(taxonomy(text))
+    [match] = orchards.classify("Del Monte buys ripe pears")
+    assert [piece.span.text for piece in match.evidence] == ["Del Monte", "buys", "pears"]
+    assert orchards.classify("Del Monte buys an orchard and sells its pears") == ()
+    assert orchards.classify("Pears are what Del Monte buys") == ()
+
+
+def test_one_entity_named_twice_is_no_pair() -> None:
+    text = """
+    topic: mergers
+    title: Mergers
+    entities: {growers: [{name: Del Monte, aliases: [Monte Farms]}, Dole]}
+    conditions: [{name: two growers, near: {of: [growers, growers], within: 5}}]
+    """
+    mergers = Classifier(taxonomy(text))
+    assert mergers.classify("Del Monte renames Monte Farms") == ()
+    assert len(mergers.classify("Del Monte talks to Dole")) == 1
+
+
 def test_a_taxonomy_without_topics_finds_none() -> None:
     assert Classifier(compile_taxonomy([])).classify("Del Monte harvest") == ()
 
@@ -143,6 +172,16 @@ def test_a_failed_test_of_a_taxonomy_is_a_problem_at_its_line() -> None:
 
 def test_the_built_in_topics_pass_their_tests() -> None:
     assert [str(problem) for problem in run_tests(built_in())] == []
+
+
+def test_a_fourth_topic_is_a_file_beside_the_others() -> None:
+    examples = sorted((Path(__file__).parents[3] / "examples" / "taxonomy").glob("*.yaml"))
+    documents = [parse(file.read_text(encoding="utf-8"), file.name) for file in (*BUILT_IN, *examples)]
+    together = compile_taxonomy(documents)
+    assert run_tests(together) == []
+    assert len(together.topics) == len(BUILT_IN) + len(examples) > len(BUILT_IN)
+    [match] = Classifier(together).classify("Lagarde hints at a pause in September")
+    assert match.topic == "central_banks"
 
 
 @given(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from datetime import UTC, datetime
 
@@ -35,6 +36,12 @@ def test_one_alert_for_each_rule_and_channel() -> None:
     ]
     assert all(alert.headline == headline for alert in alerts)
     assert len({alert.alert_id for alert in alerts}) == 3
+
+
+def test_a_staged_rule_fires_and_alerts_nobody() -> None:
+    matches = Matcher(RuleSet([dataclasses.replace(OIL, stage="staged")])).match(classified("Oil"))
+    assert [match.rule.name for match in matches] == ["oil"]
+    assert alerts_for(classified("Oil"), matches) == []
 
 
 def test_an_alert_carries_the_rule_as_it_stood() -> None:

@@ -82,7 +82,7 @@ def test_a_repeat_is_dropped_with_the_id_of_the_first() -> None:
     )
     assert (first.verdict, first.story_id) == ("first", "id1")
     for repeat in (second, third):
-        assert (repeat.verdict, repeat.duplicate_of, repeat.story_id) == ("duplicate", "id1", "id1")
+        assert (repeat.verdict, repeat.related_to, repeat.story_id) == ("duplicate", "id1", "id1")
         assert repeat.reason == "equal after normalising"
 
 
@@ -103,7 +103,7 @@ def test_a_headline_dated_into_the_future_does_not_empty_the_window() -> None:
     deduper = ExactDeduper(WINDOW)
     future = Candidate("f", "headlines.raw:0:9", NOON, headline("Odd", published=NOON + timedelta(days=900)))
     entries = run(deduper, [candidate(1, "Ship held"), future, candidate(2, "Ship held", timedelta(hours=1))])
-    assert entries[2].duplicate_of == "id1"
+    assert entries[2].related_to == "id1"
 
 
 def test_an_archive_read_into_a_stream_of_today_is_deduplicated_in_itself() -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +83,8 @@ def test_an_alias_counts_also_beside_our_own_fields() -> None:
 def test_our_own_name_wins_over_an_alias() -> None:
     assert read(title="Section front", headline="Port reopens").headline == "Port reopens"
     assert read(headline=None, title="Port reopens").headline == "Port reopens"
+    assert read(headline="", title="Port reopens").headline == "Port reopens"
+    assert read(title="Port reopens", headline="").headline == "Port reopens"
 
 
 @pytest.mark.parametrize(
@@ -114,6 +117,16 @@ def test_what_is_too_long_is_cut_at_a_word() -> None:
     assert cut.endswith("storm …")
     assert len(read(headline="x" * 5000).headline) == HEADLINE_LIMIT
     assert len(read(headline="x", body="word " * 50_000).body or "") <= BODY_LIMIT
+
+
+def test_names_are_cut_and_addresses_that_are_too_long_refuse_the_record() -> None:
+    long = "x" * 9_000
+    cut = read(headline="Port reopens", source=long, author=long, language=long)
+    assert [len(text or "") for text in (cut.source, cut.author, cut.language)] == [200, 200, 100]
+    assert read(headline="Port reopens", url="x" * 8_000, id="y" * 1_000).id == "y" * 1_000
+    for field, limit in ("link", "8,000"), ("guid", "1,000"):
+        reason = refused(json.dumps({"headline": "Port reopens", "source": "g", field: long}).encode())
+        assert reason == f'`{field}` is longer than {limit} characters: "{long[:78]}\u2026'
 
 
 def test_the_time_of_receipt_stands_in_for_a_time_that_is_missing_or_far_ahead() -> None:
@@ -189,6 +202,9 @@ def test_a_time_that_cannot_be_read_is_told_with_its_value(written: Any, complai
         (b"[" * 100_000, "not JSON that can be read: nested too deeply"),
         (b'{"url": "https://gazette.example"}', "there is no headline (nor title, text)"),
         (b'{"headline": " \\u200b "}', "the headline is empty"),
+        (b'{"headline": ""}', "the headline is empty"),
+        (b'{"title": ""}', "the headline is empty"),
+        (b'{"headline": null}', "there is no headline (nor title, text)"),
         (b'{"headline": 12}', "`headline` is not a text: 12"),
         (b'{"headline": "Port", "link": ["a"]}', "`link` is not a text: an array"),
         (b'{"headline": "Port", "id": true}', "`id` is not a text: true"),
@@ -244,25 +260,55 @@ def test_no_bytes_do_anything_but_read_or_be_refused(value: bytes) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner, max_size=3)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([10**4_000, "\ud800", "x" * 9_000]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just("name"), inner, max_size=3),
 )
+NAMES = [
+    "headline", "title", "published", "date", "source", "publisher", "link", "id", "author", "body", "lang", "status",
+]  # fmt: skip
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(["headline", "title", "published", "date", "source", "link", "id", "author", "body", "status"]),
-        JSON,
-    )
-)
-def test_no_record_does_anything_but_read_or_be_refused(record: dict[str, Any]) -> None:
+def read_or_refused(value: bytes) -> None:
+    headline: Headline | None = None
+    reason = ""
     try:
-        headline = read_headline(json.dumps(record).encode(), received=RECEIVED)
+        headline = read_headline(value, received=RECEIVED)
     except UnreadableError as error:
-        str(error).encode()
+        reason = str(error)
+    if headline is None:
+        assert 0 < len(reason.encode()) < 1_000
     else:
-        headline.headline.encode()
+        assert msgspec.json.decode(msgspec.json.encode(headline), type=Headline) == headline
+        assert headline.headline
         assert headline.published.tzinfo is UTC
         assert headline.published <= RECEIVED + timedelta(days=1)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES) | st.text(), JSON), JSON)
+def test_no_record_does_anything_but_read_or_be_refused(record: dict[str, Any], other: Any) -> None:
+    read_or_refused(json.dumps({"headline": "Port reopens", **record}).encode())
+    read_or_refused(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    read_or_refused(json.dumps(other).encode())
+
+
+@pytest.mark.parametrize(
+    "piece", ["x", "x ", "<", "<a ", "<a b=", "&amp;", "&#", "<!--", "<p>", "\u0301", "\U0001f600", "1"]
+)
+@pytest.mark.parametrize("field", ["headline", "body", "published", "source", "id"])
+def test_a_record_of_a_megabyte_reads_or_is_refused(field: str, piece: str) -> None:
+    read_or_refused(json.dumps({"headline": "Port reopens", field: piece * (1_000_000 // len(piece))}).encode())
+
+
+@pytest.mark.parametrize(
+    "value", [b'{"id": ' + b"9" * 50_000 + b"}", b'{"headline": ' + b'{"a":' * 100_000, b"\xff\xfe"]
+)
+def test_what_decoders_choke_on_is_refused(value: bytes) -> None:
+    assert refused(value)
 
 
 @given(st.text(), st.sampled_from(["Gazette", "unknown", " a  b ", "x" * 300]))

@@ -67,6 +67,8 @@ TANKER = "Iran's navy seizes U.S. oil-tanker in the Strait of Hormuz, 2,000 barr
         ("iran gas", None),
         ("gas OR iran", ["Iran's"]),
         ("gas || iran", ["Iran's"]),
+        ('gas ||"oil tanker"', ["oil-tanker"]),
+        ("iran &&(oil OR gas)", ["Iran's", "oil"]),
         ("navy OR iran", ["Iran's", "navy"]),
         ("iran NOT gas", ["Iran's"]),
         ("iran AND NOT gas", ["Iran's"]),
@@ -111,6 +113,42 @@ TANKER = "Iran's navy seizes U.S. oil-tanker in the Strait of Hormuz, 2,000 barr
         ('"tanker oil"~1', None),
         ('"iran hormuz gas"~50', None),
         ('"iran"~5', ["Iran's"]),
+        ("iran NEAR/1 seizes", ["Iran's", "seizes"]),
+        ("iran NEAR/0 seizes", None),
+        ("seizes NEAR/1 iran", ["Iran's", "seizes"]),
+        ("seizes ONEAR/1 iran", None),
+        ("iran ONEAR/1 seizes", ["Iran's", "seizes"]),
+        ('(gas OR oil) NEAR/2 ("strait of hormuz" OR strait)', None),
+        ('(gas OR oil) NEAR/3 ("strait of hormuz" OR strait)', ["oil", "Strait of Hormuz"]),
+        ("navy AND iran NEAR/2 seizes AND oil", ["Iran's", "navy", "seizes", "oil"]),
+        ("NOT gas NEAR/2 iran AND oil", ["oil"]),
+        ("horm* NEAR/1 /str.*/", ["Strait", "Hormuz"]),
+        ("FIRST/2(navy)", ["navy"]),
+        ("FIRST/1(navy)", None),
+        ('FIRST/9(tanker AND "in the strait")', ["tanker", "in the Strait"]),
+        ('FIRST/8(tanker AND "in the strait")', None),
+        ("FIRST/3(iran NOT oil)", ["Iran's"]),
+        ("ATLEAST/2(gas, oil, coal, iran)", ["Iran's", "oil"]),
+        ("ATLEAST/3(gas oil coal iran)", None),
+        ('ATLEAST/2(gas OR "oil tanker" OR (iran AND navy))', ["Iran's", "navy", "oil-tanker"]),
+        ("NOT ATLEAST/2(gas oil coal) AND iran", ["Iran's"]),
+        ("ATLEAST/1(gas oil)", ["oil"]),
+        ("CASED(US)", ["U.S"]),
+        ("CASED(us)", None),
+        ("CASED(Iran)", ["Iran's"]),
+        ("CASED(iran)", None),
+        ('CASED("Strait of" OR Oil)', ["Strait of"]),
+        ("CASED(Hormuz) NEAR/2 CASED(Strait)", ["Strait", "Hormuz"]),
+        ("hormus~1", ["Hormuz"]),
+        ("homruz~1", ["Hormuz"]),
+        ("tankor~1", ["tanker"]),
+        ("tonkor~1", None),
+        ("barrles~2", ["barrels"]),
+        ("words:>5", []),
+        ("words:[3 TO 5]", None),
+        ("published:2026-03-01", []),
+        ("published:>2026-03-01", None),
+        ("published:[* TO 2026-03-01]", []),
         ("/tanke(r|rs)/", ["tanker"]),
         ("/TANKE./", ["tanker"]),
         ("/anker/", None),
@@ -149,6 +187,42 @@ def test_what_must_be_absent_has_no_words() -> None:
 
 def test_the_body_is_not_searched() -> None:
     assert matched("oil", view("Markets", body="oil")) is None
+
+
+def test_money_shows_the_sum() -> None:
+    on = view("Firm buys rival for $1.2bn after €300M bid")
+    assert matched("money:>=1bn", on) == ["$1.2bn"]
+    assert matched("money:[100m TO 500m]", on) == ["€300M"]
+    assert matched("money:>2bn", on) is None
+    assert matched("rival AND money:1200000000", on) == ["rival", "$1.2bn"]
+
+
+LISTS = {"gulf": ["iran", "strait of hormuz", "tank*"], "wires": ["afp", "dow jones"], "odd": ["?"]}
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("@gulf", ["Iran's", "tanker", "Strait of Hormuz"]),
+        ("ATLEAST/3(@gulf gas)", ["Iran's", "tanker", "Strait of Hormuz"]),
+        ("ATLEAST/4(@gulf gas)", None),
+        ("@gulf NEAR/1 oil", ["oil", "tanker"]),
+        ("source:@wires AND oil", ["oil"]),
+        ("navy NOT @gulf", None),
+    ],
+)
+def test_a_list_is_one_of_its_words(query: str, words: list[str] | None) -> None:
+    match = compile_query(query, LISTS).match(view(TANKER, source="Dow Jones"))
+    assert (None if match is None else [span.text for span in match.spans]) == words
+
+
+def test_a_mistake_in_a_list_is_told_where_it_is_used() -> None:
+    with pytest.raises(QueryError, match="in the list `@odd`") as caught:
+        compile_query("oil AND @odd", LISTS)
+    assert caught.value.column == 9
+    with pytest.raises(QueryError) as caught:
+        compile_query("@gulff", LISTS)
+    assert caught.value.hint == "did you mean `gulf`?"
 
 
 def test_topic_shows_the_words_that_gave_it() -> None:
@@ -229,14 +303,40 @@ def test_fields_that_a_headline_has_not_do_not_match() -> None:
         ("iran AND (gas OR oil sea)", 11, "words side by side are mixed with OR"),
         ("iran and oil", 6, "is `and` the operator or a word?"),
         ("iran Or oil", 6, "is `Or` the operator or a word?"),
-        ("oil NEAR/5 iran", 5, "`NEAR/5` is of another language"),
+        ("oil NEAR/5", 5, "`NEAR/5` has nothing after it"),
+        ("oil AND NEAR/5 iran", 9, "`NEAR/5` has nothing before it"),
+        ("a NEAR/5 b NEAR/5 c", 3, "`NEAR/5` joins two, and here are more"),
+        ("(oil AND gas) NEAR/5 iran", 1, "this has no one place for `NEAR/5`"),
+        ('"oil iran"~3 NEAR/5 gas', 1, "this has no one place for `NEAR/5`"),
+        ("author:jane NEAR/5 iran", 13, "`NEAR/5` joins words of two fields"),
+        ("topic:iran NEAR/5 oil", 1, "this has no one place for `NEAR/5`"),
+        ("oil NEAR/1000 iran", 5, "`NEAR/1000` is of another language"),
+        ("FIRST/3 oil", 1, "`FIRST/3` needs a group in parentheses"),
+        ("FIRST/0(oil)", 1, "`FIRST/0` asks for nothing"),
+        ("FIRST/3(topic:iran)", 8, "`FIRST/3` is about words of the headline"),
+        ("ATLEAST/3(oil gas)", 10, "`ATLEAST/3` is never so: there are 2"),
+        ("ATLEAST/2(oil AND gas AND coal)", 10, "`ATLEAST/2` counts what stands side by side"),
+        ("first/3(oil)", 1, "`first/3` is of another language"),
+        ("CASED(tank*)", 7, "`CASED` takes words and phrases, no wildcards"),
+        ("author:CASED(Jane)", 13, "`CASED` is about the headline"),
+        ("fn:ordered(oil gas)", 1, "`fn:` begins Lucene's interval functions"),
+        ("oil~", 4, "`~` after a word needs the number of letters"),
+        ("oil~0.8", 4, "`~` after a word needs the number of letters"),
+        ("oil~1", 1, "`oil~1` is too broad"),
+        ("tanker~2", 1, "`tanker~2` is too broad"),
+        ("re-elect~1", 1, "`re-elect~1`: `~` is for one word"),
+        ("source:reuters~1", 8, "`source` is compared as a whole"),
+        ("/ab/i", 5, "`i` right after a regular expression"),
+        ("/a~b/", 1, "`~` in a regular expression is an operator of Lucene's"),
+        ("/<1-5>/", 1, "`<` in a regular expression is an operator of Lucene's"),
+        ("money:lots", 7, "`money:` is a number, and `lots` is none"),
+        ("money:[9 TO 3]", 7, "`money:[9 TO 3]` is never so"),
+        ("published:>=soon", 11, "`published:` is a number, and `soon` is none"),
         ("oil NEAR iran", 5, "`NEAR` is of another language"),
         ("oil w/5 iran", 5, "`w/5` is of another language"),
         ("(" * 51 + "iran" + ")" * 51, 51, "more than 50 parentheses within each other"),
         ("iran oil^2", 9, "`^` weighs terms for a score"),
-        ("oil~", 4, "`~` after a word"),
-        ("oil~2", 4, "`~` after a word"),
-        ("(oil gas)~2", 10, "`~` after a word"),
+        ("(oil gas)~2", 10, "`~` belongs to a word or a phrase"),
         ('"oil gas"~', 10, "`~` after a phrase needs a whole number"),
         ('"oil gas"~0.5', 10, "`~` after a phrase needs a whole number"),
         ('"war and war"~5', 1, "a word stands twice in a phrase with `~`"),
@@ -274,7 +374,7 @@ def test_fields_that_a_headline_has_not_do_not_match() -> None:
         ("iran ||oil", 6, "`||` within a word"),
         ("iran & oil", 6, "`&` has no letter or digit"),
         ('iran "..."', 6, '`"..."` has no letter or digit'),
-        ("@desk", 1, "`@desk`: a word does not start with `@`"),
+        ("@desk", 1, "there is no list `@desk`"),
         ("iran\x00", 5, "a character that is no text, U+0000"),
         ("!iran && (oil ^", 15, "`^` weighs terms"),
     ],
@@ -341,6 +441,10 @@ def test_hostile_queries_get_an_error_at_once(query: str) -> None:
         ("/" + "(x+x+)+" * 20 + "y/", "x" * 20_000),
         (f'"{" ".join(f"w{number}" for number in range(20))}"~999', " ".join(f"w{n % 20}" for n in range(5_000))),
         ("re-elect*", "re elected " * 5_000),
+        (f"({' OR '.join(f'w{n}' for n in range(600))}) NEAR/9 (x OR y)", " ".join(f"w{n}" for n in range(600)) * 3),
+        ("aaaaaaa~2", "aaaaaab " * 5_000),
+        (f"ATLEAST/300({' '.join(f'w{n}' for n in range(900))})", " ".join(f"w{n}" for n in range(299)) * 5),
+        ("FIRST/999(" + " OR ".join(f"*b{n}*a" for n in range(200)) + ")", "a" * 20_000),
     ],
 )
 def test_long_queries_and_headlines_do_not_stall(query: str, headline: str) -> None:
@@ -371,21 +475,29 @@ def test_any_sign_can_stand_beside_a_wildcard() -> None:
     [
         ("iran AND petrochemicals", {("word", "petrochemicals")}),
         ("oil OR gas", {("word", "oil"), ("word", "gas")}),
-        ('"strait of hormuz"', {("word", "strait")}),
-        ("sanction* AND the", {("fragment", " sanction")}),
-        ("*stream", {("fragment", "stream ")}),
+        ('"strait of hormuz"', {("pair", "strait of")}),
+        ("sanction* AND the", {("wildcard", "sanction*")}),
+        ("*stream", {("wildcard", "*stream")}),
+        ("tanker~1 AND the", {("fuzzy", "tanker~1")}),
+        ("(oil OR crude) NEAR/3 hormuz", {("word", "hormuz")}),
+        ("FIRST/3(hormuz)", {("word", "hormuz")}),
+        ("ATLEAST/2(the of hormuz kharg)", {("word", "hormuz"), ("word", "kharg"), ("word", "of")}),
+        ("CASED(Hormuz) AND the", {("word", "hormuz")}),
+        ("money:>3 AND hormuz", {("word", "hormuz")}),
+        ("money:>3", None),
         ("topic:iran", {("topic", "iran")}),
         ("source:AFP", {("source", "afp")}),
         ("status:canceled OR hormuz", {("status", "canceled"), ("word", "hormuz")}),
         ("hormuz AND NOT oil", {("word", "hormuz")}),
         ("hormuz AND (oil OR NOT gas)", {("word", "hormuz")}),
-        ("hormuz AND NOT (gas OR NOT petrochemicals)", {("word", "petrochemicals")}),
+        ("oil AND NOT (gas OR NOT petrochemicals)", {("word", "petrochemicals")}),
         ('"hormuz tanker"~3', {("word", "hormuz")}),
         ("hormuz AND /ta.*/", {("word", "hormuz")}),
-        ("hormuz OR /ta.*/", None),
+        ("hormuz OR /ta.*/", {("word", "hormuz"), ("regex", "ta.*")}),
         ("kind:first", None),
         ("status:usable", None),
-        ("source:*.gov", None),
+        ("source:*.gov", {("sources", r".*\.gov")}),
+        ("url:*.gov/*", None),
         ("author:smith", None),
     ],
 )
@@ -411,6 +523,12 @@ def test_values_that_a_query_asks_for() -> None:
         ("x AND NOT (a OR b)", "x AND NOT (a OR b)"),
         ('"U.S. sanctions" ~3', '"U.S. sanctions"~3'),
         ("/a\\/b/ AND ir\\*n", "/a\\/b/ AND ir\\*n"),
+        ("x AND a NEAR/2 (b OR c)", "x AND a NEAR/2 (b OR c)"),
+        ("ATLEAST/2(a (b c) NOT d)", "ATLEAST/2(a (b AND c) (NOT d))"),
+        ("ATLEAST/2(a b)", "a AND b"),
+        ("FIRST/3( (a OR b) )", "FIRST/3(a OR b)"),
+        ("CASED(US OR UK)", "CASED(US) OR CASED(UK)"),
+        ("money:>=1.5bn", "money:>=1.5bn"),
     ],
 )
 def test_prints_in_one_form(query: str, printed: str) -> None:
@@ -436,6 +554,13 @@ TERMS = (
     "source:afp",
     "kind:update",
     'author:"jane smith"',
+    "(iran OR oil) NEAR/1 tank*",
+    "gas ONEAR/2 oil",
+    "FIRST/3(oil OR gas)",
+    "ATLEAST/2(oil gas iran)",
+    "CASED(US)",
+    "tanket~1",
+    "words:>4",
 )
 
 
@@ -519,7 +644,18 @@ def test_spans_are_words_of_the_headline_in_order(made: Made, text: str) -> None
     assert all(one.end <= other.start for one, other in pairwise(spans))
 
 
-@given(st.text(max_size=80) | st.text(alphabet='ab "()*?+-!&|~^:/\\[]<>ANDORT', max_size=40))
+#: Parts of queries, which make more of them than letters do; one on a line, or between two spaces.
+PIECES = """
+oil  gas  tanker  "a b"  tan*  CASED  US  /x.*/  @l  @m  AND  OR  NOT  NEAR/5  ONEAR/3  FIRST/2  ATLEAST/2  (  )  +  -  !
+&&  ||  "  *  ?  ~  ~1  ~2  ~5  ^2  :  source:  topic:  author:  money:  words:  published:  2026-01-01  >=3  <=2  >  <
+\\  \\(  '  [1 TO 3]  {1 TO *]  [a TO b]
+"""
+MADE_OF_PIECES = st.tuples(
+    st.sampled_from(("", " ")), st.lists(st.sampled_from((*re.split(r"\n|  ", PIECES), " ")), max_size=12)
+).map(lambda made: made[0].join(made[1]))
+
+
+@given(st.text(max_size=80) | st.text(alphabet='ab "()*?+-!&|~^:/\\[]<>ANDORT', max_size=40) | MADE_OF_PIECES)
 def test_any_text_is_a_query_or_a_clear_error(text: str) -> None:
     query, refused = compiled(text)
     if query is not None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import date
 
 import pytest
 
@@ -24,6 +25,9 @@ def rule(name: str = "iran-oil", when: str = "iran AND oil", **changes: object) 
         rule(labels={"region": "north"}),
         rule(labels={}),
         rule(owner=""),
+        rule(story="first"),
+        rule(expiry=date(2026, 12, 31)),
+        rule(stage="staged"),
     ],
 )
 def test_revision_changes_with_what_the_rule_says(changed: Rule) -> None:
@@ -66,5 +70,5 @@ def test_names_are_unique() -> None:
 
 
 def test_rules_that_cannot_be_indexed_are_known() -> None:
-    rules = RuleSet([rule("b", "/ta.*/"), rule("a", "source:*.gov OR oil"), rule("c", "oil"), rule("d", "/x/ AND oil")])
+    rules = RuleSet([rule("b", "words:>3"), rule("a", "url:*.gov* OR oil"), rule("c", "oil"), rule("d", "/x/ AND oil")])
     assert [one.name for one in rules.unindexed] == ["a", "b"]

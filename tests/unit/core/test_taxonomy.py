@@ -163,10 +163,23 @@ def test_the_revision_depends_on_the_content_alone() -> None:
             "    all: [rivers, water]\n  - name: a river in the news\n    any: [rivers]",
             "rivers.yaml:13:11: two of `conditions` are named `a river in the news` (name them apart)",
         ),
+        (
+            "all: [rivers, water]",
+            "near: {of: [rivers, water], withn: 3}",
+            [
+                "rivers.yaml:12:11: `within` is missing (add `within:`)",
+                "rivers.yaml:12:33: unknown key `withn` (did you mean `within`?)",
+            ],
+        ),
+        (
+            "all: [rivers, water]",
+            "near: [{of: [rivers, water], within: 3}, {of: [rivers, watr], within: 3}]",
+            "rivers.yaml:12:60: no group `watr` (did you mean `water`?)",
+        ),
     ],
 )
-def test_refuses_a_mistake_with_its_place_and_the_way_out(old: str, new: str, expected: str) -> None:
-    assert refusal(changed(old, new)) == [expected]
+def test_refuses_a_mistake_with_its_place_and_the_way_out(old: str, new: str, expected: str | list[str]) -> None:
+    assert refusal(changed(old, new)) == ([expected] if isinstance(expected, str) else expected)
 
 
 def test_tells_all_mistakes_of_all_files_at_once() -> None:

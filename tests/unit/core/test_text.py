@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.text import amounts, clean, flatten, fold, tokenize
+from streams.core.text import amounts, bare, clean, flatten, fold, places, squeeze, tokenize, words_of
 
 TROUBLE = st.sampled_from("aB1s '’‘.,&-_éß“İſ½ﷺłĿ\u0301\u00ad")
 TEXTS = st.text(st.one_of(TROUBLE, st.characters())).map(clean)
@@ -94,3 +94,26 @@ def test_long_texts_take_linear_time(piece: str) -> None:
     flatten(text)
     amounts(text)
     assert time.perf_counter() - start < 5
+
+
+@given(TEXTS)
+def test_words_and_places_are_those_of_the_tokens(text: str) -> None:
+    tidy = clean(text)
+    tokens = tokenize(tidy)
+    assert words_of(tidy) == [token.word for token in tokens]
+    assert list(places(tidy)) == [(token.start, token.end) for token in tokens]
+
+
+@given(TEXTS | st.text(alphabet="aB1.'\u2019&, -", max_size=30))
+def test_squeezed_letters_hold_every_word(text: str) -> None:
+    tidy = clean(text)
+    letters = squeeze(tidy)
+    if letters:
+        assert all(word.replace(".", "") in letters for word in words_of(tidy))
+
+
+@pytest.mark.parametrize(
+    ("word", "letters"), [("U.S", "US"), ("Iran's", "Iran"), ("O\u2019Reilly", "OReilly"), ("2.5", "2.5")]
+)
+def test_a_bare_word_keeps_its_letters(word: str, letters: str) -> None:
+    assert bare(word) == letters

@@ -15,7 +15,7 @@ ATTEMPT = Attempt(1, datetime(2025, 3, 3, 12, tzinfo=UTC))
 
 
 def opened(path: Path) -> FileNotifier:
-    return FileSettings.model_validate({"type": "file", "path": str(path)}).open({})
+    return FileSettings.model_validate({"type": "file", "path": str(path)}).open({}, Path())
 
 
 def ids(path: Path) -> list[str]:

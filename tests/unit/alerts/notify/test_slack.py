@@ -3,14 +3,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alerts import render
 from alerts.notify.interface import Attempt, Dead, Result, Retry, Sent
 from alerts.notify.slack import SlackSettings
 from alerts.receiver import Answer, Receiver
+from alerts.slack.message import alert_message
 from streams.core.records import Alert
 
 NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
@@ -18,7 +19,7 @@ NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
 
 async def send(receiver: Receiver, alert: Alert, **settings: Any) -> Result:
     given = {"type": "slack", "url": "env:U", "allow_private": True} | settings
-    slack = SlackSettings.model_validate(given).open({"U": receiver.url + "services/T0/B0/hunter2"})
+    slack = SlackSettings.model_validate(given).open({"U": receiver.url + "services/T0/B0/hunter2"}, Path())
     try:
         return await slack.send(alert, Attempt(1, NOW))
     finally:
@@ -31,7 +32,7 @@ async def test_a_message_is_posted(make_alert: Callable[..., Alert]) -> None:
         assert await send(receiver, alert) == Sent(200)
         (post,) = receiver.received
     assert post.path == "/services/T0/B0/hunter2"
-    assert post.json() == render.slack_message(alert)
+    assert post.json() == alert_message(alert)
 
 
 @pytest.mark.parametrize(

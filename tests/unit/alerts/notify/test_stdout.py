@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,32 @@ async def test_a_terminal_gets_colours_and_matched_words_in_bold(
     assert "\x1b[2J" not in printed, "a headline cannot steer the terminal"
 
 
+async def test_what_a_terminal_shows_is_what_a_pipe_gets(
+    make_alert: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    alert = make_alert("Ferries [x] after storm \x1b[2J", severity="critical")
+    stream = Terminal()
+    await StdoutNotifier(stream).send(alert, ATTEMPT)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()) == render.line(alert) + "\n"
+
+
+@pytest.mark.parametrize("variable", ["NO_COLOR", "FORCE_COLOR"])
+async def test_colours_are_for_terminals_that_want_them(
+    make_alert: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv(variable, "1")
+    pipe, terminal = io.StringIO(), Terminal()
+    for stream in (pipe, terminal):
+        await StdoutNotifier(stream).send(make_alert(severity="critical"), ATTEMPT)
+    assert pipe.getvalue() == render.line(make_alert(severity="critical")) + "\n"
+    coloured = re.search(r"\x1b\[[0-9;]*[349][0-7]m", terminal.getvalue())
+    assert bool(coloured) == (variable == "FORCE_COLOR")
+    assert "\x1b[1mFerries\x1b[0m" in terminal.getvalue(), "bold is no colour"
+
+
 async def test_json_lines(make_alert: Callable[..., Alert]) -> None:
     stream = io.StringIO()
     await StdoutNotifier(stream, as_json=True).send(make_alert(), ATTEMPT)
@@ -62,5 +90,5 @@ async def test_a_closed_pipe_is_a_failure_to_try_again(make_alert: Callable[...,
 
 
 async def test_the_setting_json(make_alert: Callable[..., Alert], capsys: pytest.CaptureFixture[str]) -> None:
-    await StdoutSettings.model_validate({"type": "stdout", "json": True}).open({}).send(make_alert(), ATTEMPT)
+    await StdoutSettings.model_validate({"type": "stdout", "json": True}).open({}, Path()).send(make_alert(), ATTEMPT)
     assert capsys.readouterr().out.startswith('{"type":"alert"')

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +26,7 @@ def now() -> datetime:
 
 def notifier(receiver: Receiver, **settings: Any) -> WebhookNotifier:
     given = {"type": "webhook", "url": receiver.url, "secret": "env:S", "allow_private": True} | settings
-    return WebhookSettings.model_validate(given).open({"S": SECRET, "H": "Bearer hunter2"})
+    return WebhookSettings.model_validate(given).open({"S": SECRET, "H": "Bearer hunter2"}, Path())
 
 
 async def send(receiver: Receiver, alert: Alert, **settings: Any) -> Result:
@@ -44,6 +46,29 @@ async def test_the_reference_library_verifies_what_arrives(make_alert: Callable[
     assert data["data"]["alert_id"] == post.id == alert.alert_id
     assert post.verified
     assert post.headers["content-type"] == "application/json"
+
+
+async def test_while_secrets_are_rotated_receivers_of_either_verify_it(make_alert: Callable[..., Alert]) -> None:
+    new = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
+    private = "whsk_" + base64.b64encode(bytes(range(32))).decode()
+    settings = {"type": "webhook", "secret": ["env:NEW", "env:OLD", "env:PRIVATE"], "allow_private": True}
+    with Receiver(secret=SECRET) as receiver:
+        webhook = WebhookSettings.model_validate(settings | {"url": receiver.url}).open(
+            {"NEW": new, "OLD": SECRET, "PRIVATE": private}, Path()
+        )
+        assert await webhook.send(make_alert(), Attempt(1, now())) == Sent(200)
+        await webhook.close()
+        (post,) = receiver.received
+    assert post.verified
+    assert [one.split(",")[0] for one in post.headers["webhook-signature"].split()] == ["v1", "v1", "v1a"]
+    for secret in (SECRET, new):
+        Webhook(secret).verify(post.body, dict(post.headers))
+
+
+@pytest.mark.parametrize("secrets", [[], ["env:S"] * 6, ["env:S", SECRET]])
+def test_a_list_of_secrets_has_a_few_references_and_no_secret(secrets: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"list 1 to 5 secrets|does not stand in this file"):
+        WebhookSettings.model_validate({"type": "webhook", "url": "https://a.example", "secret": secrets})
 
 
 async def test_every_attempt_has_the_same_id_and_body_and_its_own_time(make_alert: Callable[..., Alert]) -> None:
@@ -101,11 +126,24 @@ async def test_without_a_secret_it_is_not_signed(make_alert: Callable[..., Alert
     assert post.id == "al_1"
 
 
+async def test_no_log_line_has_a_secret(make_alert: Callable[..., Alert], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for answer in (Answer(), Answer(500), Answer(302, headers={"location": "/hunter3"}), Answer(reset=True)):
+        with Receiver(otherwise=answer) as receiver:
+            url = receiver.url + "hunter4?token=hunter5"
+            settings = {"type": "webhook", "url": "env:U", "headers": {"authorization": "env:H"}, "allow_private": True}
+            webhook = WebhookSettings.model_validate(settings).open({"U": url, "H": "Bearer hunter2"}, Path())
+            await webhook.send(make_alert(), Attempt(1, now()))
+            await webhook.close()
+    assert caplog.records
+    assert [word for word in ("hunter2", "hunter4", "hunter5") if word in caplog.text] == []
+
+
 def test_settings_and_notifiers_show_no_secret() -> None:
     settings = WebhookSettings.model_validate(
         {"type": "webhook", "url": "env:U", "secret": "env:S", "headers": {"authorization": "env:H"}}
     )
-    opened = settings.open({"U": "https://a.example/hunter2", "S": SECRET, "H": "Bearer hunter2"})
+    opened = settings.open({"U": "https://a.example/hunter2", "S": SECRET, "H": "Bearer hunter2"}, Path())
     assert "hunter2" not in repr(settings) + repr(opened) + str(settings)
     assert SECRET[10:] not in repr(settings) + repr(opened)
 

@@ -1,0 +1,38 @@
+"""What a receiver of webhooks gets, as a JSON Schema made of the records themselves.
+
+``docs/reference/webhook.schema.json`` holds it; ``python -m alerts.schema`` prints it anew.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from streams.core.records import Alert
+
+
+class WebhookMessage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """The body of a webhook. ``truncated`` names the parts that were shortened or left out."""
+
+    type: Literal["alert"]
+    timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
+    data: Alert
+    truncated: tuple[str, ...] = ()
+
+
+def webhook_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12 of a webhook's body."""
+    schema = msgspec.json.schema(WebhookMessage)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A webhook of wirewatch", **schema}
+
+
+def as_text() -> str:
+    """The schema as the file holds it."""
+    return json.dumps(webhook_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(as_text(), end="")  # noqa: T201 - this is what it is run for

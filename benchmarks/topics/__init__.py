@@ -1,0 +1,1 @@
+"""How well the built-in topics agree with a reader of the real stream."""

@@ -1,0 +1,36 @@
+"""What replay says of each headline: the record that reports, comparisons and scores are made of.
+
+Replay gives these one after the other, in the order in which they were decided, so that whoever sums them up needs no
+more memory than the sums.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from streams.core.records import Alert, Classified, Dropped
+
+
+class Decided(msgspec.Struct, kw_only=True, frozen=True, gc=False):
+    """A headline that has gone all the way, and the alerts that came of it, those that are held back included.
+
+    ``at`` is the event time at which it was decided. Without a headline, the alerts came of time alone, as an absence does.
+    """
+
+    at: datetime
+    headline: Classified | Dropped | None
+    alerts: tuple[Alert, ...] = ()
+
+
+class Message(msgspec.Struct, kw_only=True, frozen=True, gc=False):
+    """What a channel would have been sent ``at`` an event time: the alerts of one message, by id, in order.
+
+    ``key`` is that of the group they were collected in; an alert that goes by itself has none.
+    """
+
+    at: datetime
+    channel: str
+    alerts: tuple[str, ...]
+    key: str | None = None

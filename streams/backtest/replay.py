@@ -1,0 +1,114 @@
+"""Replay: recorded headlines through the pipeline, by event time, with what was decided told to consumers.
+
+What hears of the decisions (a summary, a report, a file) is a `Consumer`. Nothing here can deliver anything.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from streams.backtest.decided import Decided, Message
+from streams.core.dedupe import Candidate, milliseconds
+from streams.core.pipeline import Engine
+from streams.core.records import Dropped
+
+#: So many headlines are looked at ahead to bring them into the order of event time, which takes a few hundred megabytes.
+LOOK_AHEAD = 100_000
+
+
+class Consumer(Protocol):
+    """Hears of all that is decided, in order."""
+
+    def take(self, one: Decided | Message) -> None:
+        """Hear of one headline, or of alerts that came of time alone, or of a message."""
+
+    def finish(self) -> None:
+        """There is nothing more. Also called where replay was interrupted."""
+
+
+def event_time(candidate: Candidate) -> int:
+    """When it happened, milliseconds: when it was published, and never after it was received."""
+    return milliseconds(min(candidate.headline.published, candidate.received))
+
+
+@dataclass(slots=True)
+class InOrder:
+    """Candidates in the order of event time, those of one time as they came.
+
+    ``late`` counts those that came more than ``ahead`` headlines too late to be put in their place. They are replayed where
+    they stand, as they would be live.
+    """
+
+    ahead: int = LOOK_AHEAD
+    late: int = 0
+
+    def of(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        """Bring them into order; holds ``ahead`` of them, at most."""
+        waiting: list[tuple[int, int, Candidate]] = []
+        reached = -(2**63)
+        for number, candidate in enumerate(candidates):
+            at = event_time(candidate)
+            if at < reached:
+                self.late += 1
+            heapq.heappush(waiting, (at, number, candidate))
+            if len(waiting) > self.ahead:
+                at, _, earliest = heapq.heappop(waiting)
+                reached = max(reached, at)
+                yield earliest
+        while waiting:
+            yield heapq.heappop(waiting)[2]
+
+
+def replay(candidates: Iterable[Candidate], engine: Engine) -> Iterator[Decided]:
+    """What is decided on each, and in between what time alone brings. Time never goes back."""
+    now = -(2**63)
+    for candidate in candidates:
+        now = max(now, event_time(candidate))
+        at = datetime.fromtimestamp(now / 1000, UTC)
+        if alerts := engine.advance(now):
+            yield Decided(at=at, headline=None, alerts=tuple(alerts))
+        record, alerts = engine.feed(candidate)
+        yield Decided(at=at, headline=record, alerts=tuple(alerts))
+
+
+@dataclass(slots=True)
+class Summary:
+    """The sums that the terminal shows: a consumer whose memory does not grow with the stream."""
+
+    rules: Sequence[str]
+    first: datetime | None = None
+    last: datetime | None = None
+    decisions: Counter[str] = field(default_factory=Counter)
+    alerts: Counter[str] = field(default_factory=Counter)
+    suppressed: Counter[str] = field(default_factory=Counter)
+
+    def take(self, one: Decided | Message) -> None:
+        """Add it."""
+        if isinstance(one, Message):
+            return
+        if one.headline is not None:
+            self.first, self.last = self.first or one.at, one.at
+            self.decisions["duplicate" if isinstance(one.headline, Dropped) else one.headline.kind] += 1
+        for alert in one.alerts:
+            if alert.suppressed is None:
+                self.alerts[alert.rule.name] += 1
+            else:
+                self.suppressed[alert.suppressed] += 1
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+    @property
+    def headlines(self) -> int:
+        """The headlines that were decided on."""
+        return self.decisions.total()
+
+    @property
+    def silent(self) -> list[str]:
+        """The rules of which no alert would have gone out."""
+        return [name for name in self.rules if not self.alerts[name]]

@@ -1,0 +1,176 @@
+"""The conditions that take several headlines: burst, spike and sequence. One class a kind, registered in `CONDITIONS`.
+
+Each keeps, for every key (a story, a topic, …), what it has counted within its span of event time. Headlines may come in any
+order of their times; a window ends with the latest that has come.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from operator import itemgetter
+from typing import Any, Protocol
+
+from streams.core.conditions import Burst, Sequence, Spike
+from streams.core.duration import written
+from streams.core.records import Classified
+
+_AT: Callable[[Any], int] = itemgetter(0)
+
+
+class Counting(Protocol):
+    """Whether a rule fires, by what came before."""
+
+    #: How far back it looks, milliseconds.
+    span: int
+
+    def fires(self, key: str, at: int, headline: Classified) -> str | None:
+        """Take a headline that the rule matched, and say why the rule fires by it; None if it does not."""
+
+    def forget(self, before: int) -> None:
+        """Nothing that was before this time is needed any more."""
+
+
+class _Seen:
+    """What was seen of each key: pairs of a time and a word, by time."""
+
+    def __init__(self, span: int) -> None:
+        self._span = span
+        self._of: dict[str, list[tuple[int, str]]] = {}
+
+    def add(self, key: str, at: int, word: str) -> None:
+        """Note what was seen, and drop what is older than the span by now."""
+        seen = self._of.setdefault(key, [])
+        insort(seen, (at, word))
+        old = bisect_right(seen, seen[-1][0] - self._span, key=_AT)
+        if old:
+            del seen[:old]
+
+    def latest(self, key: str, at: int) -> int:
+        """The latest time of a key, ``at`` included."""
+        seen = self._of.get(key)
+        return max(at, seen[-1][0]) if seen else at
+
+    def between(self, key: str, after: int, until: int) -> list[tuple[int, str]]:
+        """What was seen later than ``after`` and not after ``until``."""
+        seen = self._of.get(key, [])
+        return seen[bisect_right(seen, after, key=_AT) : bisect_right(seen, until, key=_AT)]
+
+    def forget(self, before: int) -> list[str]:
+        """Drop the keys of which nothing was seen since; their names."""
+        gone = [key for key, seen in self._of.items() if seen[-1][0] < before]
+        for key in gone:
+            del self._of[key]
+        return gone
+
+
+class _Reached:
+    """Fires where something is reached, and not again until it was not."""
+
+    def __init__(self, span: int) -> None:
+        self.span = span
+        self._seen = _Seen(span)
+        self._high: set[str] = set()
+
+    def fires(self, key: str, at: int, headline: Classified) -> str | None:
+        """Take a headline, and say what has been reached by it, if that was not so before."""
+        latest = self._seen.latest(key, at)
+        if key in self._high and self._reached(key, latest) is None:
+            self._high.discard(key)
+        self._seen.add(key, at, headline.headline.source)
+        because = self._reached(key, latest)
+        if because is None or key in self._high:
+            return None
+        self._high.add(key)
+        return because
+
+    def _reached(self, key: str, latest: int) -> str | None:
+        raise NotImplementedError
+
+    def forget(self, before: int) -> None:
+        """Drop the keys of which nothing was seen since ``before``."""
+        self._high.difference_update(self._seen.forget(before))
+
+
+class BurstCounting(_Reached):
+    """So many headlines, of so many sources, within a span."""
+
+    def __init__(self, burst: Burst) -> None:
+        super().__init__(milliseconds(burst.within))
+        self._burst = burst
+
+    def _reached(self, key: str, latest: int) -> str | None:
+        burst = self._burst
+        seen = self._seen.between(key, latest - self.span, latest)
+        sources = len({source for _, source in seen})
+        if len(seen) < burst.count or sources < burst.sources:
+            return None
+        return f"{_headlines(len(seen))} of {_sources(sources)} in {written(burst.within)}"
+
+
+class SpikeCounting(_Reached):
+    """Many more headlines within a span than usual."""
+
+    def __init__(self, spike: Spike) -> None:
+        self._within, self._reference = milliseconds(spike.within), milliseconds(spike.reference)
+        super().__init__(self._within + self._reference)
+        self._spike = spike
+
+    def _reached(self, key: str, latest: int) -> str | None:
+        spike, start = self._spike, latest - self._within
+        now = len(self._seen.between(key, start, latest))
+        usual = len(self._seen.between(key, start - self._reference, start)) * self._within / self._reference
+        if now < spike.at_least or now < spike.factor * usual:
+            return None
+        return f"{_headlines(now)} in {written(spike.within)}, {usual:.2g} is usual"
+
+
+class SequenceCounting:
+    """Something that must have come before. What came is told by `came`."""
+
+    def __init__(self, sequence: Sequence) -> None:
+        self.span = milliseconds(sequence.within)
+        self._sequence = sequence
+        self._seen = _Seen(self.span)
+
+    def came(self, key: str, at: int, headline: Classified) -> None:
+        """Take a headline that is what must come before."""
+        self._seen.add(key, at, f"{headline.position}\0{headline.headline.headline}")
+
+    def fires(self, key: str, at: int, headline: Classified) -> str | None:
+        """Take a headline that the rule matched; it fires if what must come before has, in another headline."""
+        before = [
+            (earlier, word.partition("\0")[2])
+            for earlier, word in self._seen.between(key, at - self.span - 1, at)
+            if word.partition("\0")[0] != headline.position
+        ]
+        if not before:
+            return None
+        earlier, text = before[-1]
+        return f"{written(timedelta(seconds=(at - earlier) // 1000))} after “{text}”"
+
+    def forget(self, before: int) -> None:
+        """Drop what came before that time."""
+        self._seen.forget(before)
+
+
+#: How each kind of condition is counted. `Absence` counts nothing: it is of time alone.
+CONDITIONS: Mapping[type, Callable[[Any], Counting]] = {
+    Burst: BurstCounting,
+    Spike: SpikeCounting,
+    Sequence: SequenceCounting,
+}
+
+
+def milliseconds(span: timedelta) -> int:
+    """A span as events count time."""
+    return round(span.total_seconds() * 1000)
+
+
+def _headlines(count: int) -> str:
+    return f"{count} headline{'s' * (count != 1)}"
+
+
+def _sources(count: int) -> str:
+    return f"{count} source{'s' * (count != 1)}"
