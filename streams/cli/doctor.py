@@ -34,6 +34,7 @@ from streams.core.document import RefusedError
 from streams.core.duration import parse_duration
 from streams.settings import Loaded
 from streams.worker.history import partitions_of
+from streams.worker.roster import Entry, read_roster
 from streams.worker.survey import Copies, Group, read_copies, read_group
 from streams.worker.tally import Offsets, Tally, count, read_offsets, stuck
 from streams.worker.topics import Topics
@@ -114,6 +115,8 @@ async def _examine(loaded: Loaded, reach: timedelta) -> list[Finding]:
     else:
         redis, kafka = await _redis(where), await _kafka(where)
         findings += [redis, kafka]
+        if book is not None and redis.state != "failed":
+            findings += await _in_force(book, where, loaded)
         if kafka.state != "failed":
             findings += await _pipeline(loaded, where, reach, has_redis=redis.state != "failed")
     if book is not None:
@@ -122,11 +125,31 @@ async def _examine(loaded: Loaded, reach: timedelta) -> list[Finding]:
 
 
 def _describe(book: Rulebook) -> str:
-    """What the files say now. A worker may have others in force: those of its start, or from before a refused change."""
+    """What the files say now. A worker may have others in force: :func:`judge_revisions`."""
     return (
-        f"{len(book.rules.rules)} rules (revision {book.rules.revision}), {len(book.taxonomy.topics)} topics "
+        f"{len(book.rules.rules)} rules (revision {book.matched.revision}), {len(book.taxonomy.topics)} topics "
         f"(revision {book.taxonomy.revision}), {len(book.channels)} channels on disk"
     )
+
+
+async def _in_force(book: Rulebook, where: Addresses, loaded: Loaded) -> list[Finding]:
+    async with Redis.from_url(where.redis_url, socket_timeout=5, **where.redis_options) as redis:
+        try:
+            workers = await read_roster(redis, loaded.settings.redis.prefix, clock())
+        except (RedisError, OSError) as error:
+            return [Finding("in force", "failed", f"cannot be read: {error}", "try again")]
+    return [judge_revisions(workers, book.matched.revision, book.taxonomy.revision)] if workers else []
+
+
+def judge_revisions(workers: Sequence[Entry], rules: str, taxonomy: str) -> Finding:
+    """Whether all workers go by what the files say, whose revisions are given."""
+    other = [worker for worker in workers if (worker.rules, worker.taxonomy) != (rules, taxonomy)]
+    if not other:
+        text = f"rules {rules} and taxonomy {taxonomy} in {_several(len(workers), 'worker')}"
+        return Finding("in force", "ok", text)
+    told = [f"{worker.name} has rules {worker.rules} and taxonomy {worker.taxonomy}" for worker in other]
+    hint = "changed files are read within seconds; a worker that refused them says so in its log, and one elsewhere has others"
+    return Finding("in force", "warning", f"not what the files here say: {_named(told)}", hint)
 
 
 async def _kafka(where: Addresses) -> Finding:

@@ -1,25 +1,20 @@
-"""From settings to what a worker runs: rules, taxonomy and channels, read and checked together."""
+"""The user's files: rules, taxonomy, routes and channels, read and checked together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from alerts.channels import Channel, Listing, list_channels, open_channels
-from alerts.delivery import RetrySchedule
 from alerts.notify.interface import Notifier
-from alerts.route import ROOT, ChannelRouter, Routing
+from alerts.route import ROOT, Routing
 from alerts.routefile import Known, load_routes
-from alerts.rulefile import load_rules, places_of_rules
+from alerts.rulefile import load_rules
 from alerts.subscriptions import Written, load_subscriptions, twice
 from alerts.userfile import files_below, read_text
-from streams.cli.services import Addresses
 from streams.core import document
-from streams.core.classify import Classifier
 from streams.core.dedupe import Deduper, ExactDeduper
 from streams.core.document import Problem, RefusedError
 from streams.core.match import Matcher
@@ -27,14 +22,7 @@ from streams.core.rule import RuleSet
 from streams.core.story.deduper import StoryDeduper
 from streams.core.taxonomy import Taxonomy, compile_taxonomy
 from streams.settings import Loaded
-from streams.worker.reload import Current, Stamp, Watch, stamp
-from streams.worker.topics import Topics
-
-if TYPE_CHECKING:
-    from streams.worker.app import Plan
-
-#: So many rules are named where many are concerned.
-_NAMED = 5
+from streams.worker.rules import InForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +39,10 @@ class Rulebook:
     def matched(self) -> RuleSet:
         """All rules that headlines are matched with: those of files, and those that stand for subscriptions."""
         return RuleSet([*self.rules.rules, *self.routing.rules()]) if self.routing.rules() else self.rules
+
+    def in_force(self) -> InForce:
+        """What a worker goes by, made of it."""
+        return InForce(Matcher(self.matched), self.routing)
 
     def used_channels(self) -> list[Channel]:
         """The channels that a rule, a route or a subscription names; the others need no secret yet."""
@@ -180,80 +172,3 @@ def deduper_of(loaded: Loaded) -> Callable[[], Deduper]:
     if not dedupe.stories:
         return lambda: ExactDeduper(dedupe.longest)
     return lambda: StoryDeduper(dedupe.window, windows=dedupe.sources)
-
-
-def make_plan(loaded: Loaded, where: Addresses, clock: Callable[[], datetime]) -> Plan:
-    """What a worker with these settings runs.
-
-    Raises:
-        RefusedError: a file of the user's is wrong, or a secret is missing.
-    """
-    from streams.worker.app import Plan  # noqa: PLC0415 - Faust takes half a second, which only a worker needs to wait for
-
-    settings = loaded.settings
-    # Before the taxonomy is read, so that what is saved while it is compiled is a change.
-    read_at = stamp([loaded.path(path) for path in settings.taxonomy])
-    book = load_rulebook(loaded)
-    notifiers, unopened = book.open_channels(loaded.environ)
-    classifier = Current(Classifier(book.taxonomy))
-    return Plan(
-        kafka=where.kafka,
-        group=where.group,
-        topics=Topics(settings.kafka.topic_prefix),
-        redis_url=where.redis_url,
-        redis_prefix=settings.redis.prefix,
-        redis_options=where.redis_options,
-        window=settings.dedupe.longest,
-        deduper=deduper_of(loaded),
-        classifier=classifier,
-        matcher=Matcher(book.matched),
-        router=ChannelRouter(book.routing),
-        notifiers=notifiers,
-        unopened=unopened,
-        clock=clock,
-        data_dir=loaded.path(settings.data_dir),
-        session_timeout=settings.kafka.session_timeout.total_seconds(),
-        retries=RetrySchedule(
-            waits=settings.delivery.retry_after or RetrySchedule().waits, max_age=settings.delivery.max_age
-        ),
-        watches=[watch_taxonomy(loaded, classifier, book.matched, read_at)] if settings.taxonomy else (),
-    )
-
-
-def watch_taxonomy(
-    loaded: Loaded, classifier: Current[Classifier], rules: RuleSet, read_at: Stamp
-) -> Watch[Classifier]:
-    """A watch that puts a changed taxonomy in force, unless one of ``rules`` asks for a topic that it lacks.
-
-    ``read_at`` is the stamp of the files from before ``classifier`` was made of them.
-    """
-    paths = [loaded.path(path) for path in loaded.settings.taxonomy]
-
-    def build() -> Classifier:
-        taxonomy = load_taxonomy(paths)
-        known = {topic.name.casefold() for topic in taxonomy.topics}
-        asked = {topic for rule in rules.rules for topic in rule.query.values("topic")}
-        if gone := sorted(asked - known):
-            raise RefusedError(_gone(topic, loaded, rules) for topic in gone)
-        return Classifier(taxonomy)
-
-    return Watch("taxonomy", paths, build, classifier, read_at=read_at, revision=lambda built: built.taxonomy.revision)
-
-
-def _gone(topic: str, loaded: Loaded, rules: RuleSet) -> Problem:
-    """That rules ask for a topic which the files of the taxonomy had and have no more, and where these rules stand."""
-    places = places_of_rules(loaded.path(path) for path in loaded.settings.rules)
-    asking = [rule.name for rule in rules.rules if topic in rule.query.values("topic")]
-    told = [f"`{name}` ({at.file}:{at.line})" if (at := places.get(name)) else f"`{name}`" for name in asking[:_NAMED]]
-    more = f" and {len(asking) - _NAMED} more" if len(asking) > _NAMED else ""
-    return Problem(
-        str(loaded.path(loaded.settings.taxonomy[0])),
-        0,
-        0,
-        f"the topic `{topic}` is gone, which {_rules(len(asking))} for: {', '.join(told)}{more}",
-        "keep the topic, or change the rules and start the workers anew",
-    )
-
-
-def _rules(count: int) -> str:
-    return "a rule asks" if count == 1 else f"{count} rules ask"

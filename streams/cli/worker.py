@@ -38,7 +38,7 @@ def worker(
 def run(config: Path | None) -> None:
     """Run a worker with the settings of ``config`` until it is told to stop."""
     # Imported here, because Faust takes its time and no other command needs it.
-    from streams.cli.plan import make_plan  # noqa: PLC0415
+    from streams.cli.workplan import make_plan  # noqa: PLC0415
     from streams.worker.app import CrashedError, Worker, run_until_signal  # noqa: PLC0415
     from streams.worker.topics import create_topics  # noqa: PLC0415
 

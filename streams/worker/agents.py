@@ -22,19 +22,20 @@ from redis.exceptions import RedisError
 
 from alerts.delivery import OnStep
 from alerts.outbox import Outbox
+from alerts.route import ChannelRouter
 from streams.core import pipeline
 from streams.core.classify import Classifier
 from streams.core.correlate import Event, event_of
-from streams.core.decide import Firing, Router, fire
+from streams.core.decide import Firing, fire
 from streams.core.dedupe import Candidate
 from streams.core.headline import UnreadableError
-from streams.core.match import Matcher
 from streams.core.records import Alert, Classified, Delivery, Dropped, Invalid, Unique
 from streams.worker.chunks import Chunk, ChunkConsumer
 from streams.worker.correlation import CorrelationLog
 from streams.worker.ledger import Ledger
 from streams.worker.publish import BatchProducer, Output, PublishError, Refused
 from streams.worker.reload import Current
+from streams.worker.rules import InForce
 from streams.worker.topics import Topics
 
 log = structlog.get_logger(__name__)
@@ -220,23 +221,24 @@ class Alerting:
     def __init__(
         self,
         topics: Topics,
-        matcher: Matcher,
-        router: Router,
+        rules: Current[InForce],
+        router: ChannelRouter,
         correlation: CorrelationLog,
         classifier: Current[Classifier],
     ) -> None:
         self._topics = topics
-        self._matcher = matcher
+        self._rules = rules
         self._router = router
         self._correlation = correlation
         self._classifier = classifier
-        self._counts_repeats = any(rule.counts_repeats for rule in matcher.ruleset.matched)
+        self._go_by(rules.value)
         self._decode = msgspec.json.Decoder(Classified).decode
         self._decode_dropped = msgspec.json.Decoder(Dropped).decode
         self.refusals = Refusals(self.name, topics)
 
     async def work(self, records: Records) -> Sequence[Output]:
         """Match every headline with the rules. Those that take more than one headline are asked together."""
+        await self._take_up_changes()
         outputs: list[Output] = []
         events: list[tuple[Record, Event]] = []
         for record in records:
@@ -265,10 +267,24 @@ class Alerting:
 
     async def elapsed(self, publish: Callable[[Sequence[Output]], Awaitable[object]], now: datetime) -> None:
         """Publish what fires because nothing came."""
+        await self._take_up_changes()
         firings = await self._correlation.elapse(int(now.timestamp() * 1000))
         if firings:
             await publish(self._told(None, firings))
             self._correlation.told(firings)
+
+    async def _take_up_changes(self) -> None:
+        """Go by the rules that are in force now: all records of a call are decided by the same ones."""
+        rules = self._rules.value
+        if rules is not self._in_force:
+            await self._correlation.adopt(rules.matcher.ruleset)
+            self._go_by(rules)
+
+    def _go_by(self, rules: InForce) -> None:
+        self._in_force = rules
+        self._matcher = rules.matcher
+        self._router.routing = rules.routing
+        self._counts_repeats = any(rule.counts_repeats for rule in rules.matcher.ruleset.matched)
 
     def _repeated(self, record: Record) -> Classified:
         dropped = self._decode_dropped(record.value or b"")

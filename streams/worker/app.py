@@ -30,7 +30,6 @@ from alerts.route import ChannelRouter
 from alerts.silence import RedisSilences
 from streams.core.classify import Classifier
 from streams.core.dedupe import Deduper
-from streams.core.match import Matcher
 from streams.core.records import Delivery
 from streams.worker.agents import (
     FIRST_WAIT,
@@ -53,6 +52,8 @@ from streams.worker.ledger import Ledger
 from streams.worker.publish import BatchProducer, Output, PublishError
 from streams.worker.recovery import Keeper
 from streams.worker.reload import Current, Watch
+from streams.worker.roster import Roster
+from streams.worker.rules import InForce
 from streams.worker.silences import SilenceWatch
 from streams.worker.topics import Topics
 
@@ -82,7 +83,7 @@ class Plan:
     window: timedelta
     deduper: Callable[[], Deduper]
     classifier: Current[Classifier]
-    matcher: Matcher
+    rules: Current[InForce]
     notifiers: Mapping[str, Notifier]
     clock: Callable[[], datetime]
     data_dir: Path
@@ -128,7 +129,11 @@ class Worker:
         self._caretaker = Caretaker(self._outbox, plan.notifiers, plan.unopened, self._record, clock=plan.clock)
         self._keeper = Keeper(self._outbox, plan.notifiers, plan.kafka, plan.topics, clock=plan.clock)
         self._silences = SilenceWatch(RedisSilences(self._redis, prefix=plan.redis_prefix), plan.router)
+        self._roster = Roster(self._redis, plan.redis_prefix, secrets.token_hex(6), self._revisions, clock=plan.clock)
         self._add_agents()
+
+    def _revisions(self) -> tuple[str, str]:
+        return self._plan.rules.value.revision, self._plan.classifier.value.taxonomy.revision
 
     def _add_agents(self) -> None:
         plan, topics = self._plan, self._plan.topics
@@ -142,11 +147,11 @@ class Worker:
         )
         self._agent([topics.raw], Deduplicate(topics, ledger))
         self._agent([topics.unique], Classify(topics, plan.classifier))
-        correlation = CorrelationLog(self._redis, plan.redis_prefix, plan.matcher.ruleset, token=secrets.token_hex(6))
-        alerting = Alerting(topics, plan.matcher, plan.router, correlation, plan.classifier)
+        ruleset = plan.rules.value.matcher.ruleset
+        correlation = CorrelationLog(self._redis, plan.redis_prefix, ruleset, token=secrets.token_hex(6))
+        alerting = Alerting(topics, plan.rules, plan.router, correlation, plan.classifier)
         self._agent([topics.classified, topics.dropped], alerting)
-        if correlation.awaits:
-            self.app.task(partial(self._watch_time, alerting))
+        self.app.task(partial(self._watch_time, alerting))
         deliver = Deliver(topics, self._outbox, self._dispatcher.kick, plan.clock)
         self._agent([topics.alerts], deliver, confirm=self._confirm)
 
@@ -212,6 +217,7 @@ class Worker:
             if not stop.is_set():
                 await self._work(stop)
         finally:
+            await self._roster.leave()
             await self._redis.aclose()
             for notifier in self._plan.notifiers.values():
                 await notifier.close()
@@ -246,7 +252,7 @@ class Worker:
         keeping = asyncio.create_task(self._keeper.run())
         caring = asyncio.create_task(self._caretaker.run())
         watching = [asyncio.create_task(watch.run()) for watch in self._plan.watches]
-        watching.append(silences)
+        watching += [silences, asyncio.create_task(self._roster.run())]
         log.info("working", group=self._plan.group, channels=sorted(self._plan.notifiers))
         waiting: list[asyncio.Task[Any]] = [
             asyncio.create_task(stop.wait()),

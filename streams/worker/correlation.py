@@ -68,12 +68,13 @@ class CorrelationLog:
         self._token = token
         self._one_at_a_time = asyncio.Lock()
         self._begin("")
-        self._keep = max(2 * self._correlator.span, LEAST_KEPT)
 
     def _begin(self, epoch: str) -> None:
         self._epoch = epoch
         self._cursor = "0-0"
+        self._behind = True
         self._correlator = Correlator(self._ruleset)
+        self._keep = max(2 * self._correlator.span, LEAST_KEPT)
         self._fired: dict[str, list[Firing]] = {}
         self._ages: deque[tuple[int, str]] = deque()
         self._elapsed: list[Firing] = []
@@ -83,6 +84,12 @@ class CorrelationLog:
         async with self._one_at_a_time:
             return await self._decide(events)
 
+    async def adopt(self, ruleset: RuleSet) -> None:
+        """Go by other rules from the next event on. What rules of the same names remember is read anew from the log."""
+        async with self._one_at_a_time:
+            self._ruleset = ruleset
+            self._begin(self._epoch)
+
     async def elapse(self, now: int) -> list[Firing]:
         """What fires because nothing has come by ``now``, milliseconds; until it is `told`, each time.
 
@@ -90,6 +97,8 @@ class CorrelationLog:
         none is lost with a worker.
         """
         async with self._one_at_a_time:
+            if not self._correlator.awaits:
+                return []
             due = self._correlator.next_due()
             await self._decide([tick(*due)] if due is not None and due[1] <= now else [])
             return list(self._elapsed)
@@ -98,24 +107,23 @@ class CorrelationLog:
         """These have been published."""
         del self._elapsed[: len(firings)]
 
-    @property
-    def awaits(self) -> bool:
-        """Whether there is a rule that fires when nothing comes."""
-        return self._correlator.awaits
-
     async def _decide(self, events: Sequence[Event]) -> list[list[Firing]]:
         waiting = [_without_body(event) for event in events]
         while True:
-            epoch, news = await self._send(waiting)
+            # What is appended may trim the log, whose beginning is to be read before.
+            epoch, news = await self._send([] if self._behind else waiting)
             if epoch != self._epoch:
                 if self._epoch:
                     log.warning("Redis restarted or lost its data: what rules remember is read anew from what it has")
                 self._begin(epoch)
                 continue
             self._fold(news)
-            waiting = []
+            if not self._behind:
+                waiting = []
             if len(news) < PAGE:
-                return [self._firings(event) for event in events]
+                if not waiting:
+                    return [self._firings(event) for event in events]
+                self._behind = False
 
     async def _send(self, events: Sequence[Event]) -> tuple[str, Sequence[Any]]:
         keys = [f"{self._prefix}:log", f"{self._prefix}:epoch"]

@@ -30,6 +30,7 @@ from streams.core.records import Alert, Classified, Dropped, Headline, Unique
 from streams.worker.app import Plan, Worker
 from streams.worker.history import read_tail
 from streams.worker.reload import Current
+from streams.worker.rules import InForce
 from streams.worker.tally import count
 from streams.worker.topics import Topics, create_topics
 
@@ -100,7 +101,7 @@ async def test_the_topics_hold_what_the_pure_pipeline_decides(
             window=WINDOW,
             deduper=lambda: ExactDeduper(WINDOW),
             classifier=Current(classifier),
-            matcher=matcher,
+            rules=Current(InForce(matcher)),
             notifiers=open_channels(channels.values(), {}),
             clock=lambda: datetime.now(UTC),
             data_dir=tmp_path,

@@ -32,6 +32,7 @@ from streams.worker.app import Plan, Worker, run_until_signal
 from streams.worker.chunks import Chunk
 from streams.worker.ledger import Ledger
 from streams.worker.reload import Current
+from streams.worker.rules import InForce
 from streams.worker.topics import Topics
 from tests.faults.history import CHANNELS, rules
 
@@ -141,7 +142,7 @@ def plan(orders: Orders) -> Plan:
         window=timedelta(hours=1),
         deduper=lambda: ExactDeduper(timedelta(hours=1)),
         classifier=Current(Classifier(compile_taxonomy([]))),
-        matcher=Matcher(rules()),
+        rules=Current(InForce(Matcher(rules()))),
         notifiers=open_channels(channels.values(), {}),
         clock=lambda: datetime.now(UTC),
         data_dir=Path(orders.folder),

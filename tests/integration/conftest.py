@@ -21,6 +21,7 @@ from streams.core.rule import Rule, RuleSet
 from streams.core.taxonomy import compile_taxonomy
 from streams.worker.app import Plan
 from streams.worker.reload import Current
+from streams.worker.rules import InForce
 from streams.worker.topics import Topics, create_topics
 from tests.integration.rig import SECRET, TAXONOMY, WINDOW, Pipeline
 
@@ -50,7 +51,7 @@ async def pipeline(kafka_client: dict[str, str], redis_url: str, tmp_path: Path)
                 window=WINDOW,
                 deduper=lambda: ExactDeduper(WINDOW),
                 classifier=Current(Classifier(taxonomy)),
-                matcher=Matcher(rules),
+                rules=Current(InForce(Matcher(rules))),
                 notifiers=open_channels(read_channels(text, "c.yaml").values(), {"S": SECRET}),
                 clock=lambda: datetime.now(UTC),
                 data_dir=tmp_path,

@@ -18,6 +18,8 @@ from streams.core.records import Classified, Headline
 from streams.core.rule import Rule, RuleSet
 from streams.worker.app import Plan
 from streams.worker.correlation import CorrelationLog
+from streams.worker.reload import Current
+from streams.worker.rules import InForce
 from tests.integration.rig import Pipeline, raw, until
 
 pytestmark = pytest.mark.services
@@ -32,7 +34,9 @@ def rule(name: str, when: str = "tanker", **settings: Any) -> Rule:
 def following(pipeline: Pipeline, *rules: Rule) -> Pipeline:
     """The pipeline with other rules."""
     plan: Callable[[], Plan] = pipeline.plan
-    return dataclasses.replace(pipeline, plan=lambda: dataclasses.replace(plan(), matcher=Matcher(RuleSet(rules))))
+    return dataclasses.replace(
+        pipeline, plan=lambda: dataclasses.replace(plan(), rules=Current(InForce(Matcher(RuleSet(rules)))))
+    )
 
 
 def tankers(first: int, last: int, start: int = 0) -> list[tuple[int, bytes, str | None]]:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from alerts.outbox import Counts
-from streams.cli.doctor import judge_alerts, judge_balance, judge_copies, judge_group, judge_lag
+from streams.cli.doctor import judge_alerts, judge_balance, judge_copies, judge_group, judge_lag, judge_revisions
+from streams.worker.roster import Entry
 from streams.worker.survey import Copies, Group
 from streams.worker.tally import Tally
 
@@ -46,6 +47,19 @@ def test_a_group_without_workers_fails_and_one_that_shares_out_does_not() -> Non
     assert judge_group("desk", Group("Dead", 0)).state == "failed"
     assert judge_group("desk", Group("PreparingRebalance", 2)).state == "warning"
     assert judge_group("desk", Group("Stable", 2)).detail == "2 in group desk"
+
+
+def test_a_worker_that_goes_by_other_rules_is_named() -> None:
+    def worker(process: int, rules: str) -> Entry:
+        return Entry(host="box", process=process, rules=rules, taxonomy="t1", at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    same = judge_revisions([worker(1, "r1"), worker(2, "r1")], "r1", "t1")
+    assert (same.state, same.detail) == ("ok", "rules r1 and taxonomy t1 in 2 workers")
+    other = judge_revisions([worker(1, "r1"), worker(2, "r0")], "r1", "t1")
+    assert other.state == "warning"
+    assert "box:2 has rules r0" in other.detail
+    assert "box:1" not in other.detail
+    assert "refused" in other.hint
 
 
 def test_a_lag_is_in_order_as_long_as_it_moves() -> None:

@@ -7,13 +7,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from alerts.rulefile import load_rules
-from streams.cli import plan
-from streams.cli.plan import Rulebook, load_taxonomy, watch_taxonomy
+from streams.cli import watches, workplan
+from streams.cli.plan import Rulebook, load_rulebook, load_taxonomy
 from streams.cli.services import Addresses
+from streams.cli.watches import Stamps, watch_rules, watch_taxonomy
 from streams.core.classify import Classifier
 from streams.core.document import RefusedError
+from streams.core.match import Matcher
 from streams.settings import Loaded, load
-from streams.worker.reload import Current, stamp
+from streams.worker.reload import Current, Watch, stamp
+from streams.worker.rules import InForce
 
 TOPIC = """\
 topic: {name}
@@ -45,7 +48,7 @@ async def test_a_topic_that_is_gone_is_told_with_the_rules_that_ask_for_it(tmp_p
     rules = load_rules([tmp_path / "rules"])
     folder = tmp_path / "taxonomy"
     classifier = Current(Classifier(load_taxonomy([folder])))
-    watch = watch_taxonomy(loaded, classifier, rules, stamp([folder]))
+    watch = watch_taxonomy(loaded, classifier, Current(InForce(Matcher(rules))), stamp([folder]))
     (folder / "rivers.yaml").unlink()
     with capture_logs() as logs:
         for _ in range(2):
@@ -57,16 +60,61 @@ async def test_a_topic_that_is_gone_is_told_with_the_rules_that_ask_for_it(tmp_p
     )
 
 
-def test_a_plan_stamps_the_taxonomy_before_it_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_stamps_the_files_before_it_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
 
     def reading(_: Loaded) -> Rulebook:
         order.append("read")
         raise RefusedError([])
 
-    monkeypatch.setattr(plan, "stamp", lambda _: order.append("stamp"))
-    monkeypatch.setattr(plan, "load_rulebook", reading)
+    monkeypatch.setattr(watches, "stamp", lambda _: order.append("stamp"))
+    monkeypatch.setattr(workplan, "load_rulebook", reading)
     where = Addresses({}, "", {}, "", tmp_path, None)
     with pytest.raises(RefusedError):
-        plan.make_plan(load(None, {}), where, lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    assert order == ["stamp", "read"]
+        workplan.make_plan(load(None, {}), where, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    assert order == ["stamp", "stamp", "read"]
+
+
+CHANNELS = """\
+channels:
+  desk: {type: stdout}
+  pager: {type: webhook, url: "env:PAGER_URL"}
+"""
+
+
+async def _looked(watch: Watch[InForce], _written: int) -> list[dict[str, str]]:
+    """What the log says when the watch has looked twice after a file was written."""
+    with capture_logs() as logs:
+        for _ in range(2):
+            await watch.look()
+    return [dict(entry) for entry in logs]
+
+
+async def test_changed_rules_and_subscriptions_are_taken_up_and_wrong_ones_refused(tmp_path: Path) -> None:
+    rules_file, channels_file = tmp_path / "rules.yaml", tmp_path / "channels.yaml"
+    rules_file.write_text("rules:\n  - {name: oil, when: oil, channels: [desk]}\n")
+    channels_file.write_text(CHANNELS)
+    (tmp_path / "wirewatch.yaml").write_text("rules: [rules.yaml]\nroutes: routes.yaml\n")
+    (tmp_path / "routes.yaml").write_text("route: {}\n")
+    loaded = load(tmp_path / "wirewatch.yaml", {})
+    rules = Current(load_rulebook(loaded).in_force())
+    watch = watch_rules(loaded, rules, {"desk"}, Stamps.of(loaded).rules)
+    first = rules.value
+
+    [refused, kept] = await _looked(
+        watch, rules_file.write_text("rules:\n  - {name: oil, when: oil, channels: [desk, pager]}\n")
+    )
+    assert refused["problem"] == (
+        f"the channel `pager` is not open in this worker, which a rule names: `oil` ({rules_file}:2)"
+    )
+    assert kept["event"] == "what changed is refused, what was before stays in force"
+    assert rules.value is first
+
+    [taken] = await _looked(watch, rules_file.write_text("rules:\n  - {name: oil, when: crude, channels: [desk]}\n"))
+    assert taken["revision"] == rules.value.revision != first.revision
+
+    await _looked(watch, (tmp_path / "routes.yaml").write_text("route: {mute: [daily]}\n"))
+    assert rules.value.routing.root.mute
+
+    await _looked(watch, (tmp_path / "subscriptions.yaml").write_text("subscriptions: {desk: [{query: gas}]}\n"))
+    assert [str(rule.query) for rule in rules.value.matcher.ruleset.rules if ":" in rule.name] == ["gas"]

@@ -21,6 +21,7 @@ from streams.core.taxonomy import Taxonomy
 from streams.worker.agents import Alerting, Deliver
 from streams.worker.correlation import CorrelationLog
 from streams.worker.reload import Current
+from streams.worker.rules import InForce
 from streams.worker.topics import Topics
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -54,7 +55,9 @@ async def test_what_is_silenced_goes_to_alerts_and_ends_as_suppressed() -> None:
     router = ChannelRouter(silences=DeskSleeps())
     async with Redis(port=1) as nobody:  # no rule has a memory that it would be asked for
         log = CorrelationLog(nobody, "p", rules, token="t")
-        alerting = Alerting(Topics(), Matcher(rules), router, log, Current(Classifier(Taxonomy((), ""))))
+        alerting = Alerting(
+            Topics(), Current(InForce(Matcher(rules))), router, log, Current(Classifier(Taxonomy((), "")))
+        )
         outputs = await alerting.work([record(HEADLINE)])
     alerts = [msgspec.json.decode(output.value, type=Alert) for output in outputs]
     assert [(alert.channel, alert.suppressed) for alert in alerts] == [("desk", "silenced, oil"), ("log", None)]
