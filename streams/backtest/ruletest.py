@@ -8,116 +8,27 @@ headline, the alerts that it brought are compared with those expected. ``docs/re
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
-from pydantic_core import PydanticCustomError
-
+from streams.backtest.testfile import Case, HeadlineModel
 from streams.core import pipeline
 from streams.core.classify import Classifier
 from streams.core.decide import Firing
 from streams.core.dedupe import Deduper
-from streams.core.document import Document, Problem, RefusedError, check, did_you_mean
-from streams.core.duration import parse_duration
+from streams.core.document import Problem
 from streams.core.headline import UnreadableError
 from streams.core.match import Matcher
 from streams.core.query import View
 from streams.core.query.explain import lacks
-from streams.core.records import Classified, Dropped, Status
+from streams.core.records import Classified, Dropped
 from streams.core.rule import STAGED, Rule, RuleSet
 
 #: When a headline comes out whose test does not say: the first one of a test at this time, each other a minute later.
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 STEP = timedelta(minutes=1)
-
-_EXAMPLE = "write `tests:` and below it, for each test, `- headlines:` with `- headline: …` and `alerts: […]`"
-
-
-def _a_rule(value: object) -> object:
-    """An alert may be given by the name of its rule alone."""
-    return {"rule": value} if isinstance(value, str) else value
-
-
-def _a_time(value: object) -> object:
-    """When a headline comes out: a moment, or a span after the headline before.
-
-    A number alone is refused: one thinks of minutes, another of seconds since 1970.
-    """
-    if value is None or isinstance(value, datetime):
-        return value
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    if isinstance(value, str):
-        with suppress(ValueError):
-            return parse_duration(value.strip().removeprefix("+"))
-        with suppress(ValueError):
-            return datetime.fromisoformat(value.strip())
-    raise PydanticCustomError("time_or_span", "neither a time nor a span")
-
-
-class AlertModel(BaseModel):
-    """An alert that is expected, and the words that must have matched, where these are given."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    rule: StrictStr
-    matched: list[StrictStr] | None = None
-
-
-class HeadlineModel(BaseModel):
-    """A headline of a test. Without ``alerts`` it is only there for those that follow."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    headline: StrictStr
-    at: Annotated[datetime | timedelta | None, BeforeValidator(_a_time)] = None
-    source: StrictStr = "test"
-    url: StrictStr | None = None
-    author: StrictStr | None = None
-    body: StrictStr | None = None
-    status: Status = "usable"
-    decision: Literal["first", "update", "duplicate"] | None = None
-    alerts: list[Annotated[AlertModel, BeforeValidator(_a_rule)]] | None = None
-
-
-class TestModel(BaseModel):
-    """One test. ``rules`` are those that it is about; without them, all."""
-
-    __test__ = False  # it is none of pytest's
-    model_config = ConfigDict(extra="forbid")
-
-    name: StrictStr | None = None
-    rules: list[StrictStr] | None = None
-    headlines: list[HeadlineModel] = Field(min_length=1)
-
-
-class TestFileModel(BaseModel):
-    """A file of tests."""
-
-    __test__ = False
-    model_config = ConfigDict(extra="forbid")
-
-    tests: list[TestModel] = Field(min_length=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A test as it is to be run, and where it stands."""
-
-    name: str
-    document: Document
-    number: int
-    rules: frozenset[str] | None
-    headlines: tuple[HeadlineModel, ...]
-
-    def place(self, *path: str | int) -> Problem:
-        """The place of something in the test, for a problem."""
-        return self.document.problem(("tests", self.number, *path), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,59 +61,6 @@ class Report:
     def failures(self) -> list[Failure]:
         """All that came out otherwise, in the order of the files."""
         return [failure for outcome in self.outcomes for failure in outcome.failures]
-
-
-def read_tests(documents: Iterable[Document], rules: RuleSet) -> list[Case]:
-    """The tests of files that are YAML.
-
-    Raises:
-        RefusedError: with every problem in all of the files, such as a rule that there is not.
-    """
-    problems: list[Problem] = []
-    cases: list[Case] = []
-    known = {rule.name for rule in rules.rules}
-    for document in documents:
-        problems += document.problems
-        if not isinstance(document.data, dict) or "tests" not in document.data:
-            problems.append(document.problem((), "this is no file of tests", _EXAMPLE))
-            continue
-        model, found = check(document, TestFileModel)
-        problems += [*found, *_unknown_rules(document, known)]
-        for number, test in enumerate(model.tests if model else ()):
-            named = None if test.rules is None else frozenset(test.rules)
-            cases.append(Case(test.name or f"test {number + 1}", document, number, named, tuple(test.headlines)))
-    if problems:
-        raise RefusedError(problems)
-    return cases
-
-
-def _unknown_rules(document: Document, known: Collection[str]) -> Iterator[Problem]:
-    """What is wrong with the names of rules, told of the data as they are, so that another mistake hides none of it."""
-    for number, test in _items(document.data, "tests"):
-        about = test.get("rules") if isinstance(test, dict) else None
-        for place, name in _items(test, "rules"):
-            yield from _unknown_rule(document, ("tests", number, "rules", place), name, known)
-        for index, headline in _items(test, "headlines"):
-            for place, alert in _items(headline, "alerts"):
-                name = alert.get("rule") if isinstance(alert, dict) else alert
-                path = ("tests", number, "headlines", index, "alerts", place)
-                yield from _unknown_rule(document, path, name, known)
-                if isinstance(name, str) and name in known and isinstance(about, list) and name not in about:
-                    hint = "add it to the `rules:` of the test"
-                    yield document.problem(path, f"`{name}` is none of the rules that this test is about", hint)
-
-
-def _unknown_rule(
-    document: Document, path: Sequence[str | int], name: object, known: Collection[str]
-) -> Iterator[Problem]:
-    if isinstance(name, str) and name not in known:
-        yield document.problem(path, f"there is no rule `{name}`", did_you_mean(name, known))
-
-
-def _items(value: Any, key: str) -> Iterable[tuple[int, Any]]:
-    """What stands in the list at a key, numbered; nothing where there is no list."""
-    inner = value.get(key) if isinstance(value, dict) else None
-    return enumerate(inner) if isinstance(inner, list) else ()
 
 
 def run_tests(
@@ -243,24 +101,28 @@ class _Run:
                 continue
             failures += _wrong_decision(case, index, given, record)
             firings = {firing.rule.name: firing for firing in everything if _goes(firing)}
-            why_not = _WhyNot(record, {one.rule.name: str(one.suppressed) for one in everything if not _goes(one)})
+            held = {firing.rule.name: str(firing.suppressed) for firing in everything if not _goes(firing)}
+            failures += _not_held_back(case, index, given, held, firings)
             if given.alerts is None:
                 continue
             concerned = {name: firing for name, firing in firings.items() if case.rules is None or name in case.rules}
-            failures += self._differences(case, index, given, concerned, why_not)
+            failures += self._differences(case, index, given, concerned, _WhyNot(record, held))
             expected = {alert.rule for alert in given.alerts}
             fired |= expected & firings.keys()
-            if not isinstance(record, Dropped):  # no rule is asked about a duplicate, so that it shows nothing of one
+            # No rule is asked about a duplicate, so that it shows nothing of one, nor does a time without a headline.
+            if isinstance(record, Classified):
                 silent |= about - expected - firings.keys()
         return Outcome(case, tuple(failures), frozenset(fired), frozenset(silent))
 
-    def _send(self, given: HeadlineModel, index: int, at: datetime) -> tuple[Classified | Dropped, list[Firing]]:
+    def _send(self, given: HeadlineModel, index: int, at: datetime) -> tuple[Classified | Dropped | None, list[Firing]]:
         """A headline, gone all the way, and what fires, held back or not; first, what time alone brings."""
-        fields = given.model_dump(exclude={"at", "alerts", "decision"}, exclude_none=True)
+        elapsed = self.engine.elapse(round(at.timestamp() * 1000))
+        if given.headline is None:
+            return None, elapsed
+        fields = given.model_dump(exclude={"at", "alerts", "held_back", "decision"}, exclude_none=True)
         value = json.dumps(fields | {"published": at.isoformat()}).encode()
         position = f"headlines.raw:0:{index}"
         candidate = pipeline.read(value, id=str(index), position=position, received=at)
-        elapsed = self.engine.elapse(round(at.timestamp() * 1000))
         record, firings = self.engine.fire(candidate)
         return record, [*elapsed, *firings]
 
@@ -278,11 +140,14 @@ class _Run:
             if name not in firings:
                 rule = next(rule for rule in self.rules.rules if rule.name == name)
                 yield _failure(case, index, given, f"`{name}` does not fire", why_not.of(rule), path)
-            elif alert.matched is not None:
-                words = [span.text for span in firings[name].spans]
-                if words != alert.matched:
-                    message = f"`{name}` fires by {_quoted(words)}, not by {_quoted(alert.matched)}"
-                    yield _failure(case, index, given, message, "", path)
+                continue
+            words, because = [span.text for span in firings[name].spans], firings[name].because
+            if alert.matched is not None and words != alert.matched:
+                message = f"`{name}` fires by {_quoted(words)}, not by {_quoted(alert.matched)}"
+                yield _failure(case, index, given, message, "", path)
+            if alert.because is not None and alert.because not in (because or ""):
+                message = f"`{name}` fires because of {_told(because)}, not of {_told(alert.because)}"
+                yield _failure(case, index, given, message, "", path)
         for name, firing in firings.items():
             if name not in expected:
                 by = _quoted([span.text for span in firing.spans])
@@ -293,6 +158,26 @@ class _Run:
 def _goes(firing: Firing) -> bool:
     """Whether it goes out, or would if its rule were live: tests are how a rule gets there."""
     return firing.suppressed in (None, STAGED)
+
+
+def _not_held_back(
+    case: Case, index: int, given: HeadlineModel, held: Mapping[str, str], firings: Mapping[str, Firing]
+) -> Iterator[Failure]:
+    """What is not held back though the test says so, or for another reason, or though it says that nothing else is."""
+    if given.held_back is None:
+        return
+    expected = {alert.rule: (place, alert) for place, alert in enumerate(given.held_back)}
+    for name, (place, alert) in expected.items():
+        path = ("headlines", index, "held_back", place)
+        if name not in held:
+            hint = "it goes out" if name in firings else "it does not fire"
+            yield _failure(case, index, given, f"`{name}` is not held back", hint, path)
+        elif alert.reason is not None and alert.reason not in held[name]:
+            message = f"`{name}` is held back because of {_told(held[name])}, not of {_told(alert.reason)}"
+            yield _failure(case, index, given, message, "", path)
+    for name, reason in held.items():
+        if name not in expected and (case.rules is None or name in case.rules):
+            yield _failure(case, index, given, f"`{name}` is held back, which is not expected", reason)
 
 
 def _named_in(case: Case) -> frozenset[str]:
@@ -310,7 +195,11 @@ def _time_of(given: HeadlineModel, before: datetime) -> datetime:
             return given.at.replace(tzinfo=UTC) if given.at.tzinfo is None else given.at.astimezone(UTC)
 
 
-def _wrong_decision(case: Case, index: int, given: HeadlineModel, record: Classified | Dropped) -> Iterator[Failure]:
+def _wrong_decision(
+    case: Case, index: int, given: HeadlineModel, record: Classified | Dropped | None
+) -> Iterator[Failure]:
+    if record is None:
+        return
     kind = "duplicate" if isinstance(record, Dropped) else record.kind
     if given.decision not in (None, kind):
         path = ("headlines", index, "decision")
@@ -323,13 +212,15 @@ def _wrong_decision(case: Case, index: int, given: HeadlineModel, record: Classi
 class _WhyNot:
     """What keeps rules from alerting about a headline; ``held`` has why those that fire are held back."""
 
-    record: Classified | Dropped
+    record: Classified | Dropped | None
     held: Mapping[str, str]
 
     def of(self, rule: Rule) -> str:
         """What keeps one rule, for a person."""
         if rule.name in self.held:
             return f"it is held back: {self.held[rule.name]}"
+        if self.record is None:
+            return "no headline is missing for long enough"
         if isinstance(self.record, Dropped):
             counted = ", which counts, and there are not enough" if rule.counts_repeats else ""
             return f"the headline is dropped as a duplicate{counted}: {self.record.reason}"
@@ -345,7 +236,11 @@ def _failure(
     case: Case, index: int, given: HeadlineModel, message: str, hint: str, path: Sequence[str | int] = ()
 ) -> Failure:
     where = path or ("headlines", index)
-    return Failure(case.document.problem(("tests", case.number, *where), message, hint), given.headline)
+    return Failure(case.document.problem(("tests", case.number, *where), message, hint), given.told)
+
+
+def _told(reason: str | None) -> str:
+    return f"“{reason}”" if reason else "nothing that came before"
 
 
 def _quoted(words: Sequence[str]) -> str:

@@ -10,7 +10,8 @@ from rich.markup import escape
 
 from alerts.rulefile import files_of_tests
 from alerts.userfile import read_text
-from streams.backtest.ruletest import Case, Report, junit, read_tests, run_tests
+from streams.backtest.ruletest import Report, junit, run_tests
+from streams.backtest.testfile import Case, read_tests
 from streams.cli.common import (
     FLAG,
     ConfigOption,
