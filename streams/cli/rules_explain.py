@@ -40,7 +40,7 @@ def explain(
 ) -> None:
     """Why a rule fires on a headline: the tree of its query with what matched, or the least that keeps it from firing.
 
-    Exits with 0 if it fires and with 1 if it does not.
+    Exits with 0 if it fires and with 1 if it does not. What a rule remembers is told and not asked: `rules test` tries it.
 
     Examples:
 
@@ -96,6 +96,7 @@ def _as_dict(rule: Rule, record: Classified, tree: Part, lacking: tuple[Lack, ..
         "fires": tree.holds and rule.concerns(record),
         "concerns": rule.concerns(record),
         "stage": rule.stage,
+        "beyond_the_query": rule.beyond_the_query,
         "topics": [match.topic for match in record.topics],
         "query": _part_as_dict(tree),
         "lacks": [{"part": lack.asks, "reason": lack.reason, "or": list(lack.others)} for lack in lacking],
@@ -115,7 +116,8 @@ def _part_as_dict(part: Part) -> dict[str, Any]:
 def _print(rule: Rule, record: Classified, tree: Part, lacking: tuple[Lack, ...]) -> None:
     topics = ", ".join(match.topic for match in record.topics) or "none"
     fires = tree.holds and rule.concerns(record)
-    verb = "[green]fires[/green]" if fires else "[yellow]does not fire[/yellow]"
+    does = "is matched" if rule.condition is not None else "fires"
+    verb = f"[green]{does}[/green]" if fires else "[yellow]does not fire[/yellow]"
     out.print(f"[bold]{escape(rule.name)}[/bold] {verb} [dim](topics of the headline: {topics})[/dim]")
     shown = Tree(_label(tree))
     _grow(shown, tree)
@@ -124,6 +126,10 @@ def _print(rule: Rule, record: Classified, tree: Part, lacking: tuple[Lack, ...]
         out.print(
             f"\nIts query holds, but the rule is about `story: {rule.story}`, and until {rule.expiry or 'for ever'}"
         )
+    if fires and rule.beyond_the_query:
+        out.print("\n[bold]beside its query[/bold], which one headline cannot show")
+        for asked in rule.beyond_the_query:
+            out.print(f"  {asked}", markup=False)
     if fires and rule.stage == "staged":
         out.print("\nThe rule is staged: nobody is alerted")
     if lacking:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeAlias
 
+from streams.core.duration import written
+
 #: What is counted apart: each story, topic or source by itself, or all headlines of the rule together.
 By: TypeAlias = Literal["story", "topic", "source", "rule"]
 
@@ -20,6 +22,9 @@ class Throttle:
     count: int
     per: timedelta
     by: By = "rule"
+
+    def __str__(self) -> str:
+        return f"throttle: at most {self.count} alerts in {written(self.per)}{_apart(self.by)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,10 @@ class Repeat:
     by: By = "story"
     up_to: timedelta | None = None
 
+    def __str__(self) -> str:
+        longer = f", twice as long each time, up to {written(self.up_to)}" if self.up_to else ""
+        return f"repeat: a pause of {written(self.after)} after an alert{longer}{_apart(self.by)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Burst:
@@ -46,6 +55,10 @@ class Burst:
     count: int = 1
     sources: int = 1
     by: By = "rule"
+
+    def __str__(self) -> str:
+        of = f" of {self.sources} sources" if self.sources > 1 else ""
+        return f"burst: {self.count} headlines{of} in {written(self.within)}{_apart(self.by)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,12 @@ class Spike:
     at_least: int = 5
     by: By = "rule"
 
+    def __str__(self) -> str:
+        return (
+            f"spike: {self.factor:g} times as many headlines in {written(self.within)} as usual in "
+            f"{written(self.reference)}, {self.at_least} at least{_apart(self.by)}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
@@ -72,12 +91,22 @@ class Sequence:
     within: timedelta
     by: By = "rule"
 
+    def __str__(self) -> str:
+        return f"sequence: within {written(self.within)} after what must come before{_apart(self.by)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Absence:
     """Fire when nothing has come that the rule asks for, for so long ``span`` after the last that did."""
 
     span: timedelta
+
+    def __str__(self) -> str:
+        return f"absence: when no such headline has come for {written(self.span)}"
+
+
+def _apart(by: By) -> str:
+    return "" if by == "rule" else f", each {by} apart"
 
 
 #: What decides whether a rule fires, where its query alone does not. A rule has one at most.

@@ -56,6 +56,20 @@ class Rule:
         """What holds alerts back by those before, in the order in which it is asked."""
         return tuple([restraint for restraint in (self.repeat, self.throttle) if restraint is not None])
 
+    @property
+    def beyond_the_query(self) -> list[str]:
+        """What the rule asks or holds back beside its query, for a person."""
+        found = [str(part) for part in (self.condition, *self.restraints) if part is not None]
+        if self.prelude is not None:
+            found.append(f"what must come before: {self.prelude}")
+        if self.once_a_story:
+            found.append("once a story, for it asks how many sources have told it")
+        if self.active:
+            found.append(f"active: {', '.join(map(str, self.active))}")
+        if self.expiry is not None:
+            found.append(f"expiry: until {self.expiry}")
+        return found
+
     @cached_property
     def once_a_story(self) -> bool:
         """Whether the rule asks how many sources have told a story, and so would fire again with each further one."""

@@ -7,6 +7,7 @@ order of their times; a window ends with the latest that has come.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from operator import itemgetter
@@ -33,24 +34,45 @@ class Counting(Protocol):
 
 
 class _Seen:
-    """What was seen of each key: pairs of a time and a word, by time."""
+    """What was seen of each key: pairs of a time and a word, by time. Each costs the same however many there are."""
 
     def __init__(self, span: int) -> None:
         self._span = span
         self._of: dict[str, list[tuple[int, str]]] = {}
+        self._words: dict[str, Counter[str]] = {}
 
     def add(self, key: str, at: int, word: str) -> None:
         """Note what was seen, and drop what is older than the span by now."""
         seen = self._of.setdefault(key, [])
         insort(seen, (at, word))
-        old = bisect_right(seen, seen[-1][0] - self._span, key=_AT)
+        self._words.setdefault(key, Counter())[word] += 1
+        self.trim(key, seen[-1][0])
+
+    def trim(self, key: str, latest: int) -> None:
+        """Drop what is older than the span at a time."""
+        seen = self._of.get(key, [])
+        old = bisect_right(seen, latest - self._span, key=_AT)
         if old:
+            words = self._words[key]
+            for _, word in seen[:old]:
+                words[word] -= 1
+                if not words[word]:
+                    del words[word]
             del seen[:old]
 
     def latest(self, key: str, at: int) -> int:
         """The latest time of a key, ``at`` included."""
         seen = self._of.get(key)
         return max(at, seen[-1][0]) if seen else at
+
+    def number(self, key: str, after: int, until: int) -> int:
+        """How many were seen later than ``after`` and not after ``until``."""
+        seen = self._of.get(key, [])
+        return bisect_right(seen, until, key=_AT) - bisect_right(seen, after, key=_AT)
+
+    def words(self, key: str) -> int:
+        """How many different words were seen."""
+        return len(self._words.get(key, ()))
 
     def between(self, key: str, after: int, until: int) -> list[tuple[int, str]]:
         """What was seen later than ``after`` and not after ``until``."""
@@ -59,9 +81,9 @@ class _Seen:
 
     def forget(self, before: int) -> list[str]:
         """Drop the keys of which nothing was seen since; their names."""
-        gone = [key for key, seen in self._of.items() if seen[-1][0] < before]
+        gone = [key for key, seen in self._of.items() if not seen or seen[-1][0] < before]
         for key in gone:
-            del self._of[key]
+            del self._of[key], self._words[key]
         return gone
 
 
@@ -76,16 +98,18 @@ class _Reached:
     def fires(self, key: str, at: int, headline: Classified) -> str | None:
         """Take a headline, and say what has been reached by it, if that was not so before."""
         latest = self._seen.latest(key, at)
-        if key in self._high and self._reached(key, latest) is None:
+        if key in self._high and not self._reached(key, latest):
             self._high.discard(key)
         self._seen.add(key, at, headline.headline.source)
-        because = self._reached(key, latest)
-        if because is None or key in self._high:
+        if key in self._high or not self._reached(key, latest):
             return None
         self._high.add(key)
-        return because
+        return self._because(key, latest)
 
-    def _reached(self, key: str, latest: int) -> str | None:
+    def _reached(self, key: str, latest: int) -> bool:
+        raise NotImplementedError
+
+    def _because(self, key: str, latest: int) -> str:
         raise NotImplementedError
 
     def forget(self, before: int) -> None:
@@ -100,13 +124,18 @@ class BurstCounting(_Reached):
         super().__init__(milliseconds(burst.within))
         self._burst = burst
 
-    def _reached(self, key: str, latest: int) -> str | None:
-        burst = self._burst
-        seen = self._seen.between(key, latest - self.span, latest)
-        sources = len({source for _, source in seen})
-        if len(seen) < burst.count or sources < burst.sources:
-            return None
-        return f"{_headlines(len(seen))} of {_sources(sources)} in {written(burst.within)}"
+    def _reached(self, key: str, latest: int) -> bool:
+        count, sources = self._counted(key, latest)
+        return count >= self._burst.count and sources >= self._burst.sources
+
+    def _because(self, key: str, latest: int) -> str:
+        count, sources = self._counted(key, latest)
+        return f"{_headlines(count)} of {_sources(sources)} in {written(self._burst.within)}"
+
+    def _counted(self, key: str, latest: int) -> tuple[int, int]:
+        """The headlines and the sources within the span before a time."""
+        self._seen.trim(key, latest)
+        return self._seen.number(key, latest - self.span, latest), self._seen.words(key)
 
 
 class SpikeCounting(_Reached):
@@ -117,13 +146,19 @@ class SpikeCounting(_Reached):
         super().__init__(self._within + self._reference)
         self._spike = spike
 
-    def _reached(self, key: str, latest: int) -> str | None:
-        spike, start = self._spike, latest - self._within
-        now = len(self._seen.between(key, start, latest))
-        usual = len(self._seen.between(key, start - self._reference, start)) * self._within / self._reference
-        if now < spike.at_least or now < spike.factor * usual:
-            return None
-        return f"{_headlines(now)} in {written(spike.within)}, {usual:.2g} is usual"
+    def _reached(self, key: str, latest: int) -> bool:
+        now, usual = self._counted(key, latest)
+        return now >= self._spike.at_least and now >= self._spike.factor * usual
+
+    def _because(self, key: str, latest: int) -> str:
+        now, usual = self._counted(key, latest)
+        return f"{_headlines(now)} in {written(self._spike.within)}, {usual:.2g} is usual"
+
+    def _counted(self, key: str, latest: int) -> tuple[int, float]:
+        """The headlines within the span before a time, and how many are usual."""
+        start = latest - self._within
+        usual = self._seen.number(key, start - self._reference, start) * self._within / self._reference
+        return self._seen.number(key, start, latest), usual
 
 
 class SequenceCounting:
