@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 #: Where a channel says what it asks for; the rest of its settings are its kind's.
 SUBSCRIBE = "subscribe"
+
+_ON_FAILURE = "notify_on_failure"
 
 _NO_FILE = "`wirewatch init` writes one, or say in the settings where it is: `channels: …`"
 _EXAMPLE = "write `channels:` and below it, indented, `console: {type: stdout}`"
@@ -122,6 +124,7 @@ def _list(text: str, file: str, known: Known = NOTHING_KNOWN) -> Listing:
     for name in listed:
         channel, found = _read_channel(document, name)
         problems += found
+        problems += _told_elsewhere(document, name, listed)
         subscriptions, found = _subscriptions(document, text, name, known)
         problems += found
         if channel:
@@ -152,6 +155,20 @@ def _read_channel(document: Document, name: Any) -> tuple[Channel | None, list[P
     if settings is None:
         return None, problems
     return Channel(name, settings, document.problem(path, "", key=True)), []
+
+
+def _told_elsewhere(document: Document, name: Any, listed: Mapping[Any, Any]) -> Iterator[Problem]:
+    """What is wrong with the channel that is to be told should this one be disabled."""
+    given = listed[name]
+    other = given.get(_ON_FAILURE) if isinstance(given, dict) else None
+    if not isinstance(other, str):
+        return  # its kind's settings refuse what is no text
+    if other not in listed:
+        message = f"there is no channel {named(other)}"
+        yield document.problem(("channels", name, _ON_FAILURE), message, did_you_mean(other, map(str, listed)))
+    elif other == name:
+        message = "a channel that is disabled cannot tell of it itself"
+        yield document.problem(("channels", name, _ON_FAILURE), message, "name another channel, or leave it out")
 
 
 def _subscriptions(document: Document, text: str, name: Any, known: Known) -> tuple[list[Written], list[Problem]]:

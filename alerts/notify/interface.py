@@ -139,6 +139,7 @@ class ChannelSettings(BaseModel, ABC):
 
     type: str
     subscribe: Any = None  # read by alerts.subscriptions; here, so that it is a key that a channel may have
+    notify_on_failure: str | None = None  # the channel that is told should this one be disabled
 
     @abstractmethod
     def open(self, environ: Mapping[str, str], folder: Path) -> Notifier:

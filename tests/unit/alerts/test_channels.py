@@ -240,3 +240,16 @@ def test_every_setting_is_in_the_reference(kind: str) -> None:
     own = {name: info for name, info in KINDS[kind].model_fields.items() if name not in ChannelSettings.model_fields}
     names = [info.alias or name for name, info in own.items()]
     assert [name for name in names if f"`{name}`" not in section and f"`{name}: " not in section] == []
+
+
+def test_a_channel_tells_another_one_that_there_is_of_its_end() -> None:
+    text = """\
+channels:
+  desk: {type: stdout, notify_on_failure: opps}
+  log: {type: stdout, notify_on_failure: log}
+  ops: {type: stdout, notify_on_failure: desk}
+"""
+    assert refused(text) == [
+        "channels.yaml:2:43: there is no channel `opps` (did you mean `ops`?)",
+        "channels.yaml:3:42: a channel that is disabled cannot tell of it itself (name another channel, or leave it out)",
+    ]
