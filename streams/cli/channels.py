@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from alerts.health import Disabled
-from streams.cli import channels_health, channels_subscribe
+from streams.cli import channels_health, channels_subscribe, channels_try
 from streams.cli.common import ConfigOption, JsonOption, out, print_json, settings, told_plainly
 from streams.cli.plan import Rulebook, load_rulebook
 
@@ -17,6 +17,7 @@ app = typer.Typer(help="List channels, and what they ask for.", no_args_is_help=
 app.command("subscribe")(channels_subscribe.subscribe)
 app.command("unsubscribe")(channels_subscribe.unsubscribe)
 app.command("enable")(channels_health.enable)
+app.command("test")(channels_try.try_out)
 
 
 @app.command("list")
