@@ -124,6 +124,7 @@ def _list(text: str, file: str, known: Known = NOTHING_KNOWN) -> Listing:
     for name in listed:
         channel, found = _read_channel(document, name)
         problems += found
+        problems += _faults(document, text, channel) if channel else ()
         problems += _told_elsewhere(document, name, listed)
         subscriptions, found = _subscriptions(document, text, name, known)
         problems += found
@@ -155,6 +156,18 @@ def _read_channel(document: Document, name: Any) -> tuple[Channel | None, list[P
     if settings is None:
         return None, problems
     return Channel(name, settings, document.problem(path, "", key=True)), []
+
+
+def _faults(document: Document, text: str, channel: Channel) -> Iterator[Problem]:
+    """What is wrong with texts that settings hold, each at its line."""
+    for fault in channel.settings.faults(Path(document.file).parent):
+        place = document.problem(("channels", channel.name, fault.setting), fault.message, fault.hint)
+        if fault.file is not None:
+            yield Problem(str(fault.file), fault.line, 1 if fault.line else 0, fault.message, fault.hint)
+        elif fault.line and text.splitlines()[place.line - 1][place.column - 1] == "|":  # its lines are those below
+            yield dataclasses.replace(place, line=place.line + fault.line, column=1)
+        else:
+            yield place
 
 
 def _told_elsewhere(document: Document, name: Any, listed: Mapping[Any, Any]) -> Iterator[Problem]:

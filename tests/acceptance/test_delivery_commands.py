@@ -243,9 +243,7 @@ def test_a_test_alert_is_sent_and_what_came_back_is_told(desk: Desk) -> None:
 
 
 def test_a_test_goes_nowhere_that_a_worker_would_not(desk: Desk) -> None:
-    text = (
-        "channels:\n  desk: {type: webhook, url: 'http://127.0.0.1:1/'}\n  log: {type: slack, url: env:NONE}\n"
-    )
+    text = "channels:\n  desk: {type: webhook, url: 'http://127.0.0.1:1/'}\n  log: {type: slack, url: env:NONE}\n"
     (desk.folder / "channels.yaml").write_text(text, "utf-8")
     refused = desk.call("channels", "test", "desk")
     assert refused.exit_code == 3
