@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 #: Where a channel says what it asks for; the rest of its settings are its kind's.
 SUBSCRIBE = "subscribe"
+
+_ON_FAILURE = "notify_on_failure"
 
 _NO_FILE = "`wirewatch init` writes one, or say in the settings where it is: `channels: …`"
 _EXAMPLE = "write `channels:` and below it, indented, `console: {type: stdout}`"
@@ -122,6 +124,8 @@ def _list(text: str, file: str, known: Known = NOTHING_KNOWN) -> Listing:
     for name in listed:
         channel, found = _read_channel(document, name)
         problems += found
+        problems += _faults(document, text, channel) if channel else ()
+        problems += _told_elsewhere(document, name, listed)
         subscriptions, found = _subscriptions(document, text, name, known)
         problems += found
         if channel:
@@ -152,6 +156,32 @@ def _read_channel(document: Document, name: Any) -> tuple[Channel | None, list[P
     if settings is None:
         return None, problems
     return Channel(name, settings, document.problem(path, "", key=True)), []
+
+
+def _faults(document: Document, text: str, channel: Channel) -> Iterator[Problem]:
+    """What is wrong with texts that settings hold, each at its line."""
+    for fault in channel.settings.faults(Path(document.file).parent):
+        place = document.problem(("channels", channel.name, fault.setting), fault.message, fault.hint)
+        if fault.file is not None:
+            yield Problem(str(fault.file), fault.line, 1 if fault.line else 0, fault.message, fault.hint)
+        elif fault.line and text.splitlines()[place.line - 1][place.column - 1] == "|":  # its lines are those below
+            yield dataclasses.replace(place, line=place.line + fault.line, column=1)
+        else:
+            yield place
+
+
+def _told_elsewhere(document: Document, name: Any, listed: Mapping[Any, Any]) -> Iterator[Problem]:
+    """What is wrong with the channel that is to be told should this one be disabled."""
+    given = listed[name]
+    other = given.get(_ON_FAILURE) if isinstance(given, dict) else None
+    if not isinstance(other, str):
+        return  # its kind's settings refuse what is no text
+    if other not in listed:
+        message = f"there is no channel {named(other)}"
+        yield document.problem(("channels", name, _ON_FAILURE), message, did_you_mean(other, map(str, listed)))
+    elif other == name:
+        message = "a channel that is disabled cannot tell of it itself"
+        yield document.problem(("channels", name, _ON_FAILURE), message, "name another channel, or leave it out")
 
 
 def _subscriptions(document: Document, text: str, name: Any, known: Known) -> tuple[list[Written], list[Problem]]:

@@ -20,6 +20,7 @@ from typing import Any
 
 import structlog
 
+from alerts.health import Health
 from alerts.notify.interface import Attempt, Dead, Notifier, Result, Retry, Sent
 from alerts.outbox import Leased, Outbox, OutboxError, Outcome
 from alerts.outbox.interface import TERMINAL_TTL
@@ -124,7 +125,7 @@ class Dispatcher:
 
     ``notifiers`` are the open channels by name; they stay the caller's to close. ``record`` publishes the
     outcomes; one may come twice, with the same alert id and attempt. ``chance`` gives numbers between 0 and 1 for
-    the jitter of retries.
+    the jitter of retries. ``health`` tells how many alerts a channel may be sent, and hears what came of each.
     """
 
     def __init__(  # noqa: PLR0913 - who runs one names the arguments, and needs few of them
@@ -138,15 +139,19 @@ class Dispatcher:
         timing: Timing | None = None,
         chance: Callable[[], float] = random.random,
         on_step: OnStep = lambda _agent, _step: None,
+        health: Health | None = None,
     ) -> None:
         timing = timing or Timing()
+        health = health or Health()
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
         self._stopped.set()
         self._grace = 0.0
         outage = _Outage("outbox")
         self._recorder = _Recorder(outbox, tuple(notifiers), record, clock, outage, timing, on_step)
-        setting = _Setting(outbox, self._recorder, clock, retries or RetrySchedule(), timing, chance, outage, on_step)
+        setting = _Setting(
+            outbox, self._recorder, clock, retries or RetrySchedule(), timing, chance, outage, on_step, health
+        )
         self._pools = {name: _Pool(name, notifier, setting) for name, notifier in notifiers.items()}
 
     async def run(self) -> None:
@@ -222,6 +227,7 @@ class _Setting:
     chance: Callable[[], float]
     outage: _Outage
     on_step: OnStep
+    health: Health
 
 
 class _Pool:
@@ -236,6 +242,7 @@ class _Pool:
         self._unfinished: set[str] = set()
         self._lease_for = timedelta(seconds=notifier.timeout + setting.timing.lease_margin)
         self._paused_until: datetime | None = None
+        self._health = setting.health.of(channel)
 
     def wake(self) -> None:
         self._wake.set()
@@ -245,7 +252,7 @@ class _Pool:
         async with asyncio.TaskGroup() as group:
             while not stopping.is_set():
                 self._wake.clear()
-                free = self._notifier.concurrency - self._sending
+                free = self._health.room(self._setting.clock(), self._sending, self._notifier.concurrency)
                 pause = self._pause()
                 for leased in await self._lease(free) if free and not pause and not self._unfinished else ():
                     self._sending += 1
@@ -289,9 +296,14 @@ class _Pool:
             )
             await self._end(leased, _delivery(leased, too_old, attempt.number - 1, attempt.at))
             return
+        if disabled := self._health.disabled:
+            unsent = Dead(f"its channel is disabled since {disabled.since:%Y-%m-%d %H:%M} UTC: {disabled.reason}")
+            await self._end(leased, _delivery(leased, unsent, attempt.number - 1, attempt.at))
+            return
         result = await self._send(leased, attempt)
         step("outbox", "posted")
         now = self._setting.clock()
+        self._health.note(result, now)
         due: datetime | None = None
         if isinstance(result, Retry):
             due = self._setting.retries.next_attempt(leased, result, now, self._setting.chance())

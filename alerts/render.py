@@ -7,7 +7,7 @@ byte.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -104,24 +104,30 @@ def duration(span: timedelta) -> str:
 def webhook_body(alert: Alert) -> bytes:
     """The body of a webhook: ``{"type": "alert", "timestamp": ..., "data": {the alert}}``, as JSON.
 
-    ``timestamp`` is when the headline was received. Where the body would exceed :data:`BODY_LIMIT` bytes, the
-    least needed parts are shortened or left out, in the order of :data:`_CUTS`, and ``truncated`` names them.
-    Ids stay whole.
+    ``timestamp`` is when the headline was received. Where the body would exceed :data:`BODY_LIMIT` bytes, it is of the
+    alert as :func:`fitted`, and ``truncated`` names what was cut. Ids stay whole.
+    """
+    body = _envelope(alert, ())
+    return body if len(body) <= BODY_LIMIT else _envelope(*fitted(alert))
+
+
+def fitted(alert: Alert) -> tuple[Alert, Sequence[str]]:
+    """An alert whose webhook's body has at most :data:`BODY_LIMIT` bytes, and what of it was cut.
+
+    The least needed parts are shortened or left out, in the order of :data:`_CUTS`.
     """
     truncated: list[str] = []
-    body = _envelope(alert, truncated)
     for part, shorten in _CUTS:
-        if len(body) <= BODY_LIMIT:
+        if len(_envelope(alert, truncated)) <= BODY_LIMIT:
             break
         shorter = shorten(alert)
         if shorter != alert:
             alert = shorter
             truncated = [*dict.fromkeys([*truncated, part])]
-            body = _envelope(alert, truncated)
-    return body
+    return alert, truncated
 
 
-def _envelope(alert: Alert, truncated: list[str]) -> bytes:
+def _envelope(alert: Alert, truncated: Sequence[str]) -> bytes:
     envelope: dict[str, Any] = {"type": "alert", "timestamp": alert.headline.received, "data": alert}
     if truncated:
         envelope["truncated"] = truncated

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,20 @@ class ChannelError(Exception):
         self.message = message
         self.hint = hint
         super().__init__(f"{message} ({hint})" if hint else message)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a text that a setting of a channel holds, or with the file that it names.
+
+    ``line`` is that of the text, counted from 1; 0 means all of it. ``file`` is None where the text stands in the setting.
+    """
+
+    setting: str
+    message: str
+    line: int = 0
+    file: Path | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +153,11 @@ class ChannelSettings(BaseModel, ABC):
 
     type: str
     subscribe: Any = None  # read by alerts.subscriptions; here, so that it is a key that a channel may have
+    notify_on_failure: str | None = None  # the channel that is told should this one be disabled
+
+    def faults(self, folder: Path) -> Iterator[Fault]:
+        """What is wrong with it that its values alone do not tell. Relative paths start from ``folder``."""
+        return iter(())
 
     @abstractmethod
     def open(self, environ: Mapping[str, str], folder: Path) -> Notifier:

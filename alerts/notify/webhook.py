@@ -8,7 +8,8 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -17,9 +18,12 @@ import httpx
 from pydantic import AfterValidator, Field, PlainValidator
 
 from alerts import egress, render, signature
-from alerts.notify.interface import Attempt, ChannelError, ChannelSettings, Dead, Result, Retry, Sent
+from alerts.notify.interface import Attempt, ChannelError, ChannelSettings, Dead, Fault, Result, Retry, Sent
 from alerts.notify.reach import AllowPrivate, ChannelTls
 from alerts.secret import WAY_OUT, Reference, SecretError, find_reference, looks_secret, reference, uncover
+from alerts.template import BodyTemplate, TemplateError
+from alerts.userfile import expanded, read_text
+from streams.core.document import RefusedError
 from streams.core.duration import Duration
 from streams.core.records import Alert
 
@@ -84,6 +88,12 @@ def _header(name: str, value: Any) -> Reference | str:
     return text
 
 
+def _content_type(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9_-]+=[A-Za-z0-9_.-]+)*", value):
+        raise ValueError("a content type is written like application/json or text/plain; charset=utf-8")
+    return value
+
+
 def _secrets(value: Any) -> tuple[Reference, ...]:
     given = uncover(value)
     several = given if isinstance(given, list) else [value]
@@ -105,11 +115,53 @@ class WebhookSettings(ChannelSettings):
     concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     allow_private: AllowPrivate = False
     tls: ChannelTls | None = None
+    template: Annotated[str, Field(min_length=1)] | None = None
+    content_type: Annotated[str, AfterValidator(_content_type)] = "application/json"
+
+    def faults(self, folder: Path) -> Iterator[Fault]:
+        if self.template is None:
+            if self.content_type != "application/json":
+                yield Fault(
+                    "content_type", "without a template the body is JSON", hint="leave it out, or write a `template`"
+                )
+            return
+        file = _template_file(self.template, folder)
+        try:
+            self._made(folder)
+        except ChannelError as error:
+            yield Fault("template", error.message, hint=error.hint)
+        except TemplateError as error:
+            yield Fault("template", f"the template: {error.message}", error.line, file)
+
+    def _made(self, folder: Path) -> BodyTemplate | None:
+        """The template, tried out.
+
+        Raises:
+            ChannelError: its file cannot be read.
+            TemplateError: it is wrong.
+        """
+        if self.template is None:
+            return None
+        file, text = _template_file(self.template, folder), self.template
+        if file is not None:
+            try:
+                text = read_text(file)
+            except RefusedError as error:
+                problem = error.problems[0]
+                raise ChannelError(f"`template`: {problem.file} {problem.message}", problem.hint) from None
+        template = BodyTemplate(text, self.content_type)
+        template.check()
+        return template
 
     def open(self, environ: Mapping[str, str], folder: Path) -> WebhookNotifier:
         url = open_url(self.url, environ, folder, allow_private=self.allow_private)
         keys = [_signing_key(place, environ, folder) for place in self.secret or ()]
         headers = {name: _header_value(name, value, environ, folder) for name, value in self.headers.items()}
+        headers["content-type"] = self.content_type
+        try:
+            template = self._made(folder)
+        except TemplateError as error:
+            raise ChannelError(f"`template`: {error}") from None
         return WebhookNotifier(
             url,
             egress.open_transport(
@@ -121,7 +173,13 @@ class WebhookSettings(ChannelSettings):
             headers=headers,
             timeout=self.timeout.total_seconds(),
             concurrency=self.concurrency,
+            template=template,
         )
+
+
+def _template_file(template: str, folder: Path) -> Path | None:
+    """The file of a template that is written ``file:PATH``."""
+    return folder / expanded(Path(template.removeprefix("file:"))) if template.startswith("file:") else None
 
 
 def open_url(
@@ -175,17 +233,22 @@ class WebhookNotifier:
         headers: Mapping[str, str],
         timeout: float,
         concurrency: int,
+        template: BodyTemplate | None = None,
     ) -> None:
         self.timeout = timeout
         self.concurrency = concurrency
         self._url = url
         self._transport = transport
         self._keys = keys
-        self._headers = {**headers, "content-type": "application/json"}
+        self._headers = {"content-type": "application/json", **headers}
+        self._template = template
 
     async def send(self, alert: Alert, attempt: Attempt) -> Result:
         """Post the alert. Every attempt has the alert's id as ``webhook-id``, and the same bytes as body."""
-        body = render.webhook_body(alert)
+        try:
+            body = self._template.body(alert) if self._template else render.webhook_body(alert)
+        except TemplateError as error:
+            return Dead(f"the template, {error}")
         headers = self._headers | signature.headers(self._keys, alert.alert_id, attempt.at, body)
         try:
             answer = await egress.post(self._transport, self._url, headers, body, self.timeout)

@@ -83,6 +83,24 @@ class Counts:
     dead: int
 
 
+#: Why an alert that is dead waits again, on ``deliveries``.
+REVIVED = "put back by hand"
+
+
+def revival(alert: Alert, now: datetime) -> Outcome:
+    """What ``deliveries`` tells of a dead alert that is queued again: an attempt 0 that is followed by another."""
+    delivery = Delivery(
+        alert_id=alert.alert_id,
+        channel=alert.channel,
+        rule=alert.rule.name,
+        outcome="retry",
+        attempt=0,
+        at=now,
+        reason=REVIVED,
+    )
+    return Outcome(f"{alert.alert_id}:revived:{int(now.timestamp() * 1000)}", delivery)
+
+
 class Outbox(Protocol):
     """Alerts on their way out, channel by channel."""
 
@@ -140,6 +158,16 @@ class Outbox(Protocol):
 
     async def dead(self, channel: str, now: datetime, limit: int = 500) -> list[Alert]:
         """Dead alerts of a channel, the oldest first."""
+        ...
+
+    async def revive(self, channel: str, alerts: Sequence[Alert], now: datetime) -> int:
+        """Queue those of some alerts of a channel that are dead, due at once, with no attempt and no failure counted.
+
+        :func:`revival` is noted as the outcome of each in the same step.
+
+        Returns:
+            how many were dead.
+        """
         ...
 
     async def serve(self, channels: Collection[str], until: datetime) -> None:

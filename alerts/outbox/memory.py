@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from alerts.outbox.interface import TERMINAL_TTL, Counts, Durability, Leased, Outbox, Outcome
+from alerts.outbox.interface import TERMINAL_TTL, Counts, Durability, Leased, Outbox, Outcome, revival
 from streams.core.records import Alert, Delivery
 
 
@@ -134,6 +134,16 @@ class MemoryOutbox(Outbox):
     async def dead(self, channel: str, now: datetime, limit: int = 500) -> list[Alert]:
         kept = [died for died in self._channels[channel].dead.values() if died[0] > _whole(now)]
         return [alert for _, alert in sorted(kept, key=lambda died: died[0])[:limit]]
+
+    async def revive(self, channel: str, alerts: Sequence[Alert], now: datetime) -> int:
+        state = self._channels[channel]
+        kept = {one.alert_id for one in await self.dead(channel, now, len(state.dead))}
+        chosen = [alert for alert in alerts if alert.alert_id in kept]
+        for alert in chosen:
+            state.dead.pop(alert.alert_id)
+            outcome = revival(alert, now)
+            state.outcomes[outcome.id] = outcome.delivery
+        return await self.schedule(chosen, now)
 
     async def serve(self, channels: Collection[str], until: datetime) -> None:
         for channel in channels:

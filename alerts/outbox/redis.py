@@ -1,4 +1,4 @@
-"""The outbox in Redis (7.2 or later, or Valkey), by four Lua scripts that each are one atomic step.
+"""The outbox in Redis (7.2 or later, or Valkey), by five Lua scripts that each are one atomic step.
 
 Keys of a channel share a hash tag, ``{prefix}:outbox:{{channel}}:name``, and so a cluster node:
 
@@ -33,7 +33,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from alerts.outbox.interface import TERMINAL_TTL, Counts, Durability, Leased, Outbox, OutboxError, Outcome
+from alerts.outbox.interface import TERMINAL_TTL, Counts, Durability, Leased, Outbox, OutboxError, Outcome, revival
 from streams.core.records import Alert, Delivery
 
 #: Alerts of one script call: each call holds up all of Redis while it runs.
@@ -54,9 +54,9 @@ class RedisOutbox(Outbox):
         self._redis = redis
         self._prefix = prefix
         self._terminal_ttl = _ms(terminal_ttl)
-        self._schedule, self._lease, self._finish, self._settle = (
+        self._schedule, self._lease, self._finish, self._settle, self._revive = (
             redis.register_script(resources.files("alerts.outbox").joinpath(f"{name}.lua").read_text("utf-8"))
-            for name in ("schedule", "lease", "finish", "settle")
+            for name in ("schedule", "lease", "finish", "settle", "revive")
         )
         self._unconfirmed: list[tuple[Sequence[Alert], datetime]] = []
         self._confirming = asyncio.Lock()
@@ -185,6 +185,15 @@ class RedisOutbox(Outbox):
             ids: Any = await self._redis.zrangebyscore(dead, f"({_at(now)}", "+inf", start=0, num=limit)
             found: Any = await self._redis.hmget(jobs, ids) if ids else []
         return [_alert.decode(text) for text in found if text is not None]
+
+    async def revive(self, channel: str, alerts: Sequence[Alert], now: datetime) -> int:
+        keys = self._keys(channel, "queue", "jobs", "state", "dead", "dead_jobs", "tokens", "outcomes", "outcome_times")
+        calls: list[_Call] = []
+        for batch in _batches(alerts):
+            outcomes = [(alert.alert_id, revival(alert, now)) for alert in batch]
+            parts = [part for name, noted in outcomes for part in (name, noted.id, msgspec.json.encode(noted.delivery))]
+            calls.append((keys, [_at(now), *parts]))
+        return sum(await self._pipeline(self._revive, calls)) if calls else 0
 
     async def serve(self, channels: Collection[str], until: datetime) -> None:
         with _translated():

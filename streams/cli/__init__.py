@@ -9,6 +9,7 @@ import typer
 
 from streams.cli import (
     channels,
+    deliveries,
     demo,
     doctor,
     evaluate,
@@ -40,6 +41,7 @@ app.command("ingest")(ingest.ingest)
 app.add_typer(rules.app, name="rules")
 app.add_typer(topics.app, name="topics")
 app.add_typer(channels.app, name="channels")
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(routes.app, name="routes")
 app.add_typer(silence.app, name="silence")
 app.add_typer(evaluate.app, name="evaluate")

@@ -41,6 +41,9 @@ def make_plan(loaded: Loaded, where: Addresses, clock: Callable[[], datetime]) -
         rules=rules,
         notifiers=notifiers,
         unopened=unopened,
+        on_failure={
+            name: other for name, channel in book.channels.items() if (other := channel.settings.notify_on_failure)
+        },
         clock=clock,
         data_dir=loaded.path(settings.data_dir),
         session_timeout=settings.kafka.session_timeout.total_seconds(),

@@ -190,8 +190,8 @@ class Alert(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
 class Delivery(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """One attempt to deliver an alert: the value of ``deliveries``, and of ``deliveries.dead`` where it was the last.
 
-    ``attempt`` counts from 1, and is that of the last attempt, or 0, where the outcome is ``suppressed``. ``status_code`` is
-    the receiver's HTTP status, where it gave one.
+    ``attempt`` counts from 1, and is that of the last attempt, or 0, where nothing was sent: the outcome is ``suppressed``, or
+    the channel is disabled. ``status_code`` is the receiver's HTTP status, where it gave one.
     """
 
     alert_id: str

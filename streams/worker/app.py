@@ -24,13 +24,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from alerts.delivery import Dispatcher, OnStep, RetrySchedule, Timing
+from alerts.health import Health, Limits, RedisHealth
 from alerts.notify.interface import Notifier
 from alerts.outbox import Durability, Outbox, RedisOutbox
 from alerts.route import ChannelRouter
 from alerts.silence import RedisSilences
 from streams.core.classify import Classifier
 from streams.core.dedupe import Deduper
-from streams.core.records import Delivery
+from streams.core.records import Alert, Delivery
 from streams.worker.agents import (
     FIRST_WAIT,
     LONGEST_WAIT,
@@ -47,6 +48,7 @@ from streams.worker.caretaker import Caretaker
 from streams.worker.chunks import ChunkConsumer
 from streams.worker.clients import started
 from streams.worker.correlation import CorrelationLog
+from streams.worker.health import HealthWatch
 from streams.worker.history import read_decisions
 from streams.worker.ledger import Ledger
 from streams.worker.publish import BatchProducer, Output, PublishError
@@ -72,7 +74,8 @@ class Plan:
 
     ``kafka`` holds aiokafka's connection settings, ``session_timeout`` is in seconds. ``deduper`` makes one with nothing in
     memory; ``window`` is the longest that it looks back. ``notifiers`` are the open channels;
-    ``unopened`` are the names of channels that are configured, but that cannot be opened and that no rule needs.
+    ``on_failure`` names the channel to be told should one be disabled, where it names one; ``unopened`` are the names of
+    channels that are configured, but that cannot be opened and that no rule needs.
     """
 
     kafka: Mapping[str, Any]
@@ -92,6 +95,8 @@ class Plan:
     router: ChannelRouter = field(default_factory=ChannelRouter)
     retries: RetrySchedule = field(default_factory=RetrySchedule)
     timing: Timing = field(default_factory=Timing)
+    breaker: Limits = field(default_factory=Limits)
+    on_failure: Mapping[str, str] = field(default_factory=dict)
     on_step: OnStep = lambda _agent, _step: None
     unopened: Collection[str] = ()
     watches: Sequence[Watch[Any]] = ()
@@ -117,6 +122,7 @@ class Worker:
             **plan.redis_options,
         )
         self._outbox: Outbox = RedisOutbox(self._redis, prefix=plan.redis_prefix)
+        health = Health(plan.breaker)
         self._dispatcher = Dispatcher(
             self._outbox,
             plan.notifiers,
@@ -125,6 +131,15 @@ class Worker:
             retries=plan.retries,
             timing=plan.timing,
             on_step=plan.on_step,
+            health=health,
+        )
+        self._health = HealthWatch(
+            RedisHealth(self._redis, prefix=plan.redis_prefix),
+            health,
+            list(plan.notifiers),
+            plan.on_failure,
+            self._publish_alerts,
+            clock=plan.clock,
         )
         self._caretaker = Caretaker(self._outbox, plan.notifiers, plan.unopened, self._record, clock=plan.clock)
         self._keeper = Keeper(self._outbox, plan.notifiers, plan.kafka, plan.topics, clock=plan.clock)
@@ -198,6 +213,11 @@ class Worker:
         outputs += [Output(topics.dead, encode(d), d.alert_id.encode()) for d in deliveries if d.outcome == "dead"]
         await self._publish(outputs)
 
+    async def _publish_alerts(self, alerts: Sequence[Alert]) -> None:
+        """Put alerts on their topic that no headline fired."""
+        encode = msgspec.json.encode
+        await self._publish([Output(self._plan.topics.alerts, encode(a), a.alert_id.encode()) for a in alerts])
+
     async def _publish(self, outputs: Sequence[Output]) -> None:
         """Publish what no chunk waits for."""
         producer = cast("BatchProducer", self.app.producer)
@@ -252,7 +272,7 @@ class Worker:
         keeping = asyncio.create_task(self._keeper.run())
         caring = asyncio.create_task(self._caretaker.run())
         watching = [asyncio.create_task(watch.run()) for watch in self._plan.watches]
-        watching += [silences, asyncio.create_task(self._roster.run())]
+        watching += [silences, asyncio.create_task(self._roster.run()), asyncio.create_task(self._health.run())]
         log.info("working", group=self._plan.group, channels=sorted(self._plan.notifiers))
         waiting: list[asyncio.Task[Any]] = [
             asyncio.create_task(stop.wait()),

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from alerts.outbox import Outbox
+from alerts.outbox.interface import REVIVED
 from streams.core.records import Alert, Delivery
 from streams.worker.agents import is_cancelled
 from streams.worker.clients import reader
@@ -86,15 +87,18 @@ class Keeper:
         """The ids of the alerts that came to an end, as far back as Kafka tells."""
         ours = [tp for tp in partitions if tp.topic == self._topics.deliveries]
         firsts, ends = await consumer.beginning_offsets(ours), await consumer.end_offsets(ours)
-        ended: set[str] = set()
+        ended: dict[str, datetime] = {}
+        revived: dict[str, datetime] = {}
         async for record in records(consumer, firsts, ends):
             try:
                 delivery = _delivery.decode(record.value or b"")
             except (ValueError, RecursionError):  # msgspec's errors, and those of bad UTF-8, are ValueErrors
                 continue  # not ours
             if delivery.outcome != "retry":
-                ended.add(delivery.alert_id)
-        return ended
+                ended[delivery.alert_id] = max(delivery.at, ended.get(delivery.alert_id, delivery.at))
+            elif delivery.reason == REVIVED:  # told later than what came after, perhaps: its time counts, not its place
+                revived[delivery.alert_id] = max(delivery.at, revived.get(delivery.alert_id, delivery.at))
+        return {name for name, at in ended.items() if name not in revived or revived[name] < at}
 
     async def _alerts(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> AsyncIterator[Alert]:
         """The alerts whose ends Kafka would tell: of older ones, these may be deleted already."""

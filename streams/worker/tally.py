@@ -21,6 +21,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from alerts.outbox import Outbox
+from alerts.outbox.interface import REVIVED
 from streams.worker.clients import reader
 from streams.worker.history import committed_offsets, partitions_of
 from streams.worker.lookback import SKEW_MS, kept_since, offsets_at, records
@@ -42,6 +43,7 @@ class _Brief(msgspec.Struct):
     alert_id: str = ""
     channel: str = ""
     outcome: str = ""
+    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -234,9 +236,7 @@ class _Counting:
         if name == "alerts":
             self._take_alert(record, brief)
         elif name == "deliveries":
-            if brief.outcome != "retry":
-                self._tally.repeats += counts and brief.alert_id in self.ends
-                self.ends.setdefault(brief.alert_id, brief.outcome)
+            self._take_delivery(brief, counts=counts)
         elif name == "invalid" and brief.stage != "deduplicate":
             self._tally.refused[brief.stage] += counts
             self._refused.add(brief.position)
@@ -244,6 +244,18 @@ class _Counting:
             self._mark(brief.position, _MARKS[name], counts=counts)
             if name == "unique":
                 self._expect_classified(record, brief)
+
+    def _take_delivery(self, brief: _Brief, *, counts: bool) -> None:
+        """An alert that was dead may have been put back by hand, and then ends anew."""
+        before = self.ends.get(brief.alert_id)
+        if brief.outcome == "retry":
+            if before == "dead" and brief.reason == REVIVED:
+                del self.ends[brief.alert_id]
+        elif before == "dead" and brief.outcome == "delivered":
+            self.ends[brief.alert_id] = brief.outcome
+        else:
+            self._tally.repeats += counts and before is not None
+            self.ends.setdefault(brief.alert_id, brief.outcome)
 
     def _take_alert(self, record: ConsumerRecord[bytes, bytes], brief: _Brief) -> None:
         if _place(record) in self._refused:

@@ -63,6 +63,7 @@ def test_who_gets_what(call: Call, tmp_path: Path) -> None:
     assert listed[0] == {
         "channel": "desk",
         "type": "stdout",
+        "disabled": None,  # no Redis could be asked
         "rules": ["iran", "oil"],
         "subscriptions": [],
         "routes": [],

@@ -226,6 +226,39 @@ async def test_it_holds_what_waits_and_what_has_ended_and_nothing_else(outbox: O
     assert await outbox.holds("desk", []) == set()
 
 
+async def died(outbox: Outbox, *names: str) -> None:
+    await outbox.schedule([alert(name) for name in names], NOW)
+    for leased in await outbox.lease("desk", NOW, LEASE, len(names)):
+        assert await outbox.finish(leased, delivery(leased, "dead", NOW))
+
+
+async def test_dead_alerts_are_put_back_as_if_they_were_new(outbox: Outbox) -> None:
+    await died(outbox, "a", "b", "c")
+    await outbox.published("desk", [one.id for one in await outbox.unpublished("desk", later(1))])
+    assert await outbox.revive("desk", [alert("a"), alert("c"), alert("unknown")], later(60)) == 2
+    assert [one.alert_id for one in await outbox.dead("desk", later(60))] == ["b"]
+    leased = await outbox.lease("desk", later(60), LEASE, 9)
+    assert [(one.alert, one.attempt, one.failures, one.since) for one in leased] == [
+        (alert("a"), 1, 0, later(60)),
+        (alert("c"), 1, 0, later(60)),
+    ]
+    noted = [outcome.delivery for outcome in await outbox.unpublished("desk", later(61))]
+    assert [(one.alert_id, one.outcome, one.attempt, one.reason) for one in noted] == [
+        ("a", "retry", 0, "put back by hand"),
+        ("c", "retry", 0, "put back by hand"),
+    ]
+    assert await outbox.revive("desk", [alert("a")], later(61)) == 0, "it is dead no more"
+
+
+async def test_what_died_again_is_dead_again_and_what_is_forgotten_stays_so(outbox: Outbox) -> None:
+    await died(outbox, "a", "b")
+    await outbox.revive("desk", [alert("a")], later(1))
+    (leased,) = await outbox.lease("desk", later(1), LEASE, 9)
+    assert await outbox.finish(leased, delivery(leased, "dead", later(1)))
+    assert {one.alert_id for one in await outbox.dead("desk", later(2))} == {"a", "b"}
+    assert await outbox.revive("desk", [alert("b")], NOW + TTL) == 0
+
+
 async def test_a_channel_is_forgotten_that_holds_something_and_that_nobody_serves(outbox: Outbox) -> None:
     await outbox.schedule([alert("a", "desk"), alert("b", "gone"), alert("c", "old{}-1")], NOW)
     await outbox.serve(["desk", "empty"], later(60))

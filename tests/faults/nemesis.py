@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import random
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from alerts.health import RedisHealth
 from alerts.receiver import Answer
 from tests.faults.bench import Bench, WorkerProcess
 
@@ -239,6 +240,7 @@ class BadReceiver:
         self.seconds = seconds
         self._answer = ANSWERS[how]
         self._back: Callable[[], None] = lambda: None
+        self._enable: Callable[[], Awaitable[None]] | None = None
 
     async def start(self, bench: Bench) -> str:
         """From now on one receiver answers so."""
@@ -246,11 +248,28 @@ class BadReceiver:
         receiver = bench.receivers[channel]
         receiver.otherwise = self._answer
         self._back = lambda: setattr(receiver, "otherwise", Answer())
+        if self._answer.status == 410:
+            self._enable = lambda: _enabled(bench, channel)
         return channel
 
     async def stop(self) -> None:
         """It takes alerts again."""
         self._back()
+        if self._enable:
+            await self._enable()
+
+
+async def _enabled(bench: Bench, channel: str) -> None:
+    """Bring back a channel that was disabled by its 410, once all workers have said what they saw."""
+    await asyncio.sleep(2.0)
+    async with Redis.from_url(bench.orders.redis_url, socket_timeout=1) as redis:
+        for _ in range(100):
+            try:
+                await RedisHealth(redis, prefix=bench.orders.name).enable(channel)
+            except (RedisError, OSError):
+                await asyncio.sleep(0.1)
+            else:
+                return
 
 
 def at_random(chance: random.Random) -> list[Fault]:

@@ -22,6 +22,7 @@ import uvloop
 
 from alerts.channels import open_channels, read_channels
 from alerts.delivery import RetrySchedule, Timing
+from alerts.health import Limits
 from streams.core.classify import Classifier
 from streams.core.dedupe import Candidate, Entry, ExactDeduper
 from streams.core.match import Matcher
@@ -43,6 +44,8 @@ RETRIES = RetrySchedule(waits=(timedelta(milliseconds=200),) * 5 + (timedelta(se
 #: Seconds within which a receiver must answer; a lease lasts a second and a half longer.
 POST_TIMEOUT = 1.0
 TIMING = Timing(poll=0.2, lease_margin=1.5, abandoned=3.0, sweep=2.0)
+#: As short as the retries, or an alert would be given up after fewer of them.
+BREAKER = Limits(first_pause=timedelta(milliseconds=200), longest_pause=timedelta(seconds=1))
 
 _LOG: Sequence[structlog.typing.Processor] = (
     structlog.processors.add_log_level,
@@ -149,6 +152,7 @@ def plan(orders: Orders) -> Plan:
         session_timeout=orders.session_timeout,
         retries=RETRIES,
         timing=TIMING,
+        breaker=BREAKER,
         on_step=Failpoints(orders.failpoint),
     )
 

@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from alerts.delivery import Dispatcher, RetrySchedule
 from alerts.notify.interface import Attempt, Result, Sent
 from alerts.outbox import RedisOutbox
+from alerts.outbox.interface import REVIVED
 from streams.core.records import Alert, Classified, Delivery, FiredRule, Headline
 from streams.worker.clients import admin_client
 from streams.worker.recovery import Keeper
@@ -61,9 +62,13 @@ class Stage:
         for one in alerts:
             await self._write(self.topics.alerts, one, one.headline.received)
 
-    async def record(self, alert_id: str, outcome: Any, *, ago: timedelta = timedelta(0)) -> None:
+    async def record(
+        self, alert_id: str, outcome: Any, *, ago: timedelta = timedelta(0), reason: str | None = None
+    ) -> None:
         at = now() - ago
-        delivery = Delivery(alert_id=alert_id, channel="desk", rule="harbours", outcome=outcome, attempt=1, at=at)
+        delivery = Delivery(
+            alert_id=alert_id, channel="desk", rule="harbours", outcome=outcome, attempt=1, at=at, reason=reason
+        )
         await self._write(self.topics.deliveries, delivery, at)
 
     async def _write(self, topic: str, record: Any, at: datetime) -> None:
@@ -136,6 +141,19 @@ async def test_an_emptied_outbox_gets_back_what_had_not_ended_in_its_order(stage
     await stage.lose()
     async with stage.keeper():
         assert await stage.waiting() == ["al_first", "al_tried", "al_last"]
+
+
+async def test_what_was_dead_and_put_back_has_not_ended_however_late_that_is_told(stage: Stage) -> None:
+    alerts = [alert(name) for name in ("back", "arrived", "dead")]
+    await stage.publish(*alerts)
+    for one in alerts:
+        await stage.record(one.alert_id, "dead", ago=timedelta(minutes=3))
+    await stage.record("al_back", "retry", ago=timedelta(minutes=2), reason=REVIVED)
+    await stage.record("al_dead", "retry", ago=timedelta(minutes=4))
+    await stage.record("al_arrived", "delivered", ago=timedelta(minutes=1))
+    await stage.record("al_arrived", "retry", ago=timedelta(minutes=2), reason=REVIVED)
+    async with stage.keeper():
+        assert await stage.waiting() == ["al_back"]
 
 
 async def test_it_is_remembered_of_the_others_that_they_ended(stage: Stage) -> None:

@@ -327,6 +327,21 @@ async def test_an_alert_that_was_published_or_ended_twice_is_a_repeat(scribe: Sc
     assert (tally.alerts, tally.outcomes["delivered"], tally.repeats) == (1, 1, 2)
 
 
+async def test_a_dead_alert_that_was_put_back_ends_anew(scribe: Scribe) -> None:
+    back = {"outcome": "retry", "reason": "put back by hand"}
+    for name in ("al_waits", "al_arrived", "al_told_late"):
+        await scribe.alert(name)
+        await scribe.delivery(name, "dead")
+    for name in ("al_waits", "al_arrived"):
+        await scribe.write(scribe.topics.deliveries, {"alert_id": name, **back})
+    for name in ("al_arrived", "al_told_late"):
+        await scribe.delivery(name, "delivered")
+    await scribe.write(scribe.topics.deliveries, {"alert_id": "al_told_late", **back})
+    await scribe.acknowledge()
+    tally = await scribe.count()
+    assert (tally.outcomes, tally.pending, tally.repeats) == ({"delivered": 2}, 1, 0)
+
+
 async def test_a_lag_that_does_not_move_is_told_from_one_that_does(scribe: Scribe) -> None:
     await scribe.raw(3)
     await scribe.raw(2, partition=1)

@@ -240,3 +240,49 @@ def test_every_setting_is_in_the_reference(kind: str) -> None:
     own = {name: info for name, info in KINDS[kind].model_fields.items() if name not in ChannelSettings.model_fields}
     names = [info.alias or name for name, info in own.items()]
     assert [name for name in names if f"`{name}`" not in section and f"`{name}: " not in section] == []
+
+
+def test_a_channel_tells_another_one_that_there_is_of_its_end() -> None:
+    text = """\
+channels:
+  desk: {type: stdout, notify_on_failure: opps}
+  log: {type: stdout, notify_on_failure: log}
+  ops: {type: stdout, notify_on_failure: desk}
+"""
+    assert refused(text) == [
+        "channels.yaml:2:43: there is no channel `opps` (did you mean `ops`?)",
+        "channels.yaml:3:42: a channel that is disabled cannot tell of it itself (name another channel, or leave it out)",
+    ]
+
+
+def test_a_template_is_tried_when_it_is_read_and_its_mistakes_are_told_at_their_lines(tmp_path: Path) -> None:
+    (tmp_path / "body.j2").write_text("{\n{{ alert.rule.nam }}\n}", "utf-8")
+    (tmp_path / "channels.yaml").write_text(
+        """\
+channels:
+  one:
+    type: webhook
+    url: https://a.example
+    template: |
+      {"text":
+       {{ alert.headline.headlin | tojson }}}
+  two: {type: webhook, url: "https://a.example", template: "{{ line }}"}
+  three: {type: webhook, url: "https://a.example", template: "file:body.j2"}
+  four: {type: webhook, url: "https://a.example", template: "file:boddy.j2"}
+  five: {type: webhook, url: "https://a.example", content_type: text/plain}
+  six: {type: webhook, url: "https://a.example", template: "{{ line }}", content_type: text}
+  fine: {type: webhook, url: "https://a.example", template: "{{ line }}", content_type: text/plain}
+""",
+        "utf-8",
+    )
+    with pytest.raises(RefusedError) as caught:
+        load_channels(tmp_path / "channels.yaml")
+    told = [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.problems]
+    assert told == [
+        "body.j2:2:1: the template: 'dict object' has no attribute 'nam'",
+        "channels.yaml:7:1: the template: 'dict object' has no attribute 'headlin'",
+        "channels.yaml:8:60: the template: what it makes is no JSON: write values as `{{ … | tojson }}`, without quotes",
+        "channels.yaml:10:61: `template`: boddy.j2 cannot be read: No such file or directory (did you mean `body.j2`?)",
+        "channels.yaml:11:65: without a template the body is JSON (leave it out, or write a `template`)",
+        "channels.yaml:12:88: `content_type`: a content type is written like application/json or text/plain; charset=utf-8, not 'text'",
+    ]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from alerts.delivery import Dispatcher, RetrySchedule, Timing
+from alerts.health import Health, Limits
 from alerts.notify.interface import Attempt, Dead, Result, Retry, Sent
 from alerts.outbox import Counts, Leased, MemoryOutbox, OutboxError
 from streams.core.records import Alert, Delivery
@@ -93,6 +94,7 @@ async def desk(
     retries: RetrySchedule = QUICK,
     timing: Timing = OFTEN,
     grace: float = 1.0,
+    health: Health | None = None,
 ) -> AsyncIterator[Desk]:
     outbox = outbox or MemoryOutbox()
     recorded: list[Delivery] = []
@@ -100,7 +102,7 @@ async def desk(
     async def record(deliveries: Sequence[Delivery]) -> None:
         recorded.extend(deliveries)
 
-    dispatcher = Dispatcher(outbox, notifiers, record, clock=now, retries=retries, timing=timing)
+    dispatcher = Dispatcher(outbox, notifiers, record, clock=now, retries=retries, timing=timing, health=health)
     running = asyncio.create_task(dispatcher.run())
     try:
         yield Desk(outbox, dispatcher, recorded)
@@ -430,3 +432,27 @@ async def test_stopping_what_never_ran_returns() -> None:
         """Nothing will come."""
 
     await asyncio.wait_for(Dispatcher(MemoryOutbox(), {}, record, clock=now).stop(), 1)
+
+
+async def test_a_channel_that_fails_is_paused_and_what_waits_keeps_its_attempts(make_alert: Make) -> None:
+    notifier = Script(answers=[Retry("no connection")] * 2, concurrency=1)
+    health = Health(Limits(failures=2, first_pause=timedelta(seconds=0.3)))
+    async with desk({"desk": notifier}, health=health, retries=RetrySchedule(waits=(timedelta(seconds=60),))) as at:
+        await at.alert(*(make_alert(alert_id=f"al_{n}") for n in range(5)))
+        await until(lambda: len(at.recorded) == 5)
+    assert notifier.sent == [f"al_{n}" for n in range(5)]
+    assert [(one.outcome, one.attempt) for one in at.recorded] == [("retry", 1)] * 2 + [("delivered", 1)] * 3
+    assert at.recorded[2].at - at.recorded[1].at >= timedelta(seconds=0.3)
+
+
+async def test_the_alerts_of_a_channel_that_is_gone_end_as_dead_unsent(make_alert: Make) -> None:
+    notifier = Script(answers=[Dead("harbour.example answered 410", 410)], concurrency=1)
+    async with desk({"desk": notifier, "other": Script()}) as at:
+        await at.alert(*(make_alert(alert_id=f"al_{n}") for n in (1, 2)), make_alert(alert_id="al_3", channel="other"))
+        await until(lambda: len(at.recorded) == 3)
+    assert notifier.sent == ["al_1"]
+    assert at.outcomes("al_3") == ["delivered"]
+    (unsent,) = (one for one in at.recorded if one.alert_id == "al_2")
+    assert (unsent.outcome, unsent.attempt) == ("dead", 0)
+    assert str(unsent.reason).startswith("its channel is disabled since 2025-03-03 12:")
+    assert str(unsent.reason).endswith("harbour.example answered 410")

@@ -163,3 +163,28 @@ async def test_a_probe_of_what_is_not_there_says_so_without_the_url() -> None:
         await webhook.probe()
     assert "secret-path" not in str(caught.value)
     await webhook.close()
+
+
+async def test_a_body_of_ones_own_is_signed_and_sent_as_what_it_is(
+    make_alert: Callable[..., Alert], tmp_path: Path
+) -> None:
+    (tmp_path / "body.j2").write_text("{{ alert.rule.severity }}: {{ alert.headline.headline.headline }} ü", "utf-8")
+    with Receiver(secret=SECRET) as receiver:
+        given = {"type": "webhook", "url": receiver.url, "secret": "env:S", "allow_private": True}
+        given |= {"template": "file:body.j2", "content_type": "text/plain; charset=utf-8"}
+        webhook = WebhookSettings.model_validate(given).open({"S": SECRET}, tmp_path)
+        assert await webhook.send(make_alert("Storm", matched=()), Attempt(1, now())) == Sent(200)
+        await webhook.close()
+        (post,) = receiver.received
+    assert post.body.decode() == "high: Storm ü"
+    assert post.headers["content-type"] == "text/plain; charset=utf-8"
+    assert post.verified
+
+
+async def test_an_alert_that_a_template_makes_nothing_of_is_dead_and_not_sent(make_alert: Callable[..., Alert]) -> None:
+    template = "\n{{ 1 // (alert.headline.headline.headline | length - 5) }}"
+    with Receiver() as receiver:
+        result = await send(receiver, make_alert("Storm", matched=()), template=template, content_type="text/plain")
+        assert list(receiver.received) == []
+    assert isinstance(result, Dead)
+    assert result.reason.startswith("the template, line 2: integer")

@@ -1,0 +1,352 @@
+"""``wirewatch deliveries``: what became of alerts, and another chance for those that are dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import typer
+from aiokafka.errors import KafkaError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from rich.markup import escape
+from rich.table import Table
+
+from alerts import render
+from alerts.channels import load_channels
+from alerts.health import RedisHealth
+from alerts.outbox import RedisOutbox
+from streams.cli.common import (
+    FLAG,
+    ConfigOption,
+    Exit,
+    JsonOption,
+    UnreachableError,
+    clock,
+    out,
+    print_json,
+    settings,
+    several,
+    tell_error,
+    told_plainly,
+)
+from streams.cli.services import Addresses, addresses, ask_kafka, ask_redis
+from streams.core.document import did_you_mean
+from streams.core.duration import parse_duration
+from streams.core.records import Alert, Delivery
+from streams.settings import Loaded
+from streams.worker.deliveries import find_alerts, read_deliveries
+from streams.worker.topics import Topics
+
+T = TypeVar("T")
+
+#: Alerts of a channel that are looked at; its outbox keeps them for seven days.
+_MOST_DEAD = 1_000_000
+
+app = typer.Typer(
+    help="See what became of alerts, and send dead ones after all.", no_args_is_help=True, rich_markup_mode="markdown"
+)
+
+SinceOption = Annotated[
+    str,
+    typer.Option(metavar="WHEN", help="From when on: how long ago, such as 2h, or a time, such as 2026-03-01T08:00Z."),
+]
+ChannelOption = Annotated[str | None, typer.Option(metavar="NAME", help="Of this channel alone.")]
+RuleOption = Annotated[str | None, typer.Option(metavar="NAME", help="Of this rule alone.")]
+
+
+@app.command("list")
+def list_(
+    since: SinceOption = "2h",
+    channel: ChannelOption = None,
+    rule: RuleOption = None,
+    outcome: Annotated[
+        Literal["delivered", "retry", "dead", "suppressed"] | None, typer.Option(help="With this outcome alone.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the attempts to deliver alerts, from the topic `deliveries`, in the order of time.
+
+    Examples:
+
+        wirewatch deliveries list --since 30m --channel desk
+
+        wirewatch deliveries list --since 2026-03-01T08:00Z --outcome dead --json
+    """
+    with told_plainly(as_json=as_json):
+        begins = _since(since)
+        loaded = settings(config)
+        _known_channel(loaded, channel)
+        found = _with_kafka(loaded, lambda where, topics: read_deliveries(where.kafka, topics, begins))
+    shown = [
+        one
+        for one in found
+        if channel in {None, one.channel} and rule in {None, one.rule} and outcome in {None, one.outcome}
+    ]
+    if as_json:
+        print_json([_delivery(one) for one in shown])
+        return
+    if not shown:
+        out.print(f"no attempt since {begins:%Y-%m-%d %H:%M} UTC")
+        return
+    table = Table("at (UTC)", "channel", "rule", "alert", "outcome", "#", "", "reason", **_PLAIN)
+    for one in shown:
+        cells = (one.channel, one.rule, one.alert_id, one.outcome, str(one.attempt), str(one.status_code or ""))
+        table.add_row(f"{one.at:%m-%d %H:%M:%S}", *map(escape, cells), escape(one.reason or ""))
+    out.print(table)
+
+
+@app.command()
+def show(
+    alert_id: Annotated[str, typer.Argument(metavar="ID", help="The alert, as `deliveries list` shows it.")],
+    since: SinceOption = "7d",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one alert: what it says, and every attempt to deliver it. Exits with 1 if nothing is known of it.
+
+    Examples:
+
+        wirewatch deliveries show al_5f0c2d --since 30d
+    """
+    with told_plainly(as_json=as_json):
+        begins = _since(since)
+
+        async def ask(where: Addresses, topics: Topics) -> tuple[dict[str, Alert], list[Delivery]]:
+            return await find_alerts(where.kafka, topics, begins, {alert_id}), await read_deliveries(
+                where.kafka, topics, begins
+            )
+
+        alerts, deliveries = _with_kafka(settings(config), ask)
+    alert = alerts.get(alert_id)
+    attempts = [one for one in deliveries if one.alert_id == alert_id]
+    if as_json:
+        print_json({"alert": alert and _alert(alert), "attempts": [_delivery(one) for one in attempts]})
+    elif alert or attempts:
+        if alert:
+            out.print(f"{alert.channel}: {render.line(alert)}", markup=False)
+        for one in attempts:
+            code = f" {one.status_code}" if one.status_code else ""
+            why = f": {one.reason}" if one.reason else ""
+            out.print(f"    {one.at:%Y-%m-%d %H:%M:%S} UTC  #{one.attempt} {one.outcome}{code}{why}", markup=False)
+        if not attempts:
+            out.print("    no attempt yet")
+    if not alert and not attempts:
+        if not as_json:
+            tell_error(f"no alert {alert_id} since {begins:%Y-%m-%d %H:%M} UTC", "look further back: `--since 30d`")
+        raise typer.Exit(Exit.FOUND)
+
+
+@app.command()
+def dead(
+    since: SinceOption = "7d",
+    channel: ChannelOption = None,
+    rule: RuleOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the alerts that were given up, of those that the outbox keeps: seven days. `--since` is about their headlines.
+
+    Examples:
+
+        wirewatch deliveries dead --channel desk
+
+        wirewatch deliveries dead --since 2h --json
+    """
+    with told_plainly(as_json=as_json):
+        begins, loaded = _since(since), settings(config)
+        chosen = _Chosen(_channels(loaded, channel), rule, begins)
+        found = _with_outbox(loaded, lambda outbox, _: chosen.of(outbox))
+    if as_json:
+        print_json([_alert(alert) for alert in found])
+        return
+    if not found:
+        out.print("no alert is dead")
+        return
+    table = Table("received (UTC)", "channel", "rule", "alert", "headline", **_PLAIN)
+    for alert in found:
+        cells = (alert.channel, alert.rule.name, alert.alert_id, render.one_line(alert.headline.headline.headline))
+        table.add_row(f"{alert.headline.received:%m-%d %H:%M:%S}", *map(escape, cells))
+    out.print(table)
+
+
+@app.command()
+def retry(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID…", help="Dead alerts, as `deliveries dead` shows them.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", metavar=FLAG, help="All of those that the options choose.")
+    ] = False,
+    since: SinceOption = "7d",
+    channel: ChannelOption = None,
+    rule: RuleOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put dead alerts back into the outbox, as if they were new, and say how many. A running worker sends them at once.
+
+    What is older than `delivery.max_age` would not be sent, and is left where it is. Exits with 1 if an ID is not dead, or
+    its channel is disabled.
+
+    Examples:
+
+        wirewatch deliveries retry al_5f0c2d al_81b2aa
+
+        wirewatch deliveries retry --all --channel desk --since 6h
+    """
+    if bool(ids) == everything:
+        raise typer.BadParameter("name the alerts, or say --all", param_hint="ID…")
+    with told_plainly(as_json=as_json):
+        begins, loaded = _since(since), settings(config)
+        chosen = _Chosen(_channels(loaded, channel), rule, begins, frozenset(ids or ()))
+        told = _with_outbox(loaded, lambda outbox, health: _retry(loaded, chosen, outbox, health))
+    if as_json:
+        print_json(told)
+    else:
+        out.print(f"{several(told['retried'], 'alert')} put back into the outbox")
+        for problem in told["problems"]:
+            tell_error(problem)
+    if told["problems"]:
+        raise typer.Exit(Exit.FOUND)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Which dead alerts are meant; no ``ids`` are all."""
+
+    channels: Sequence[str]
+    rule: str | None
+    since: datetime
+    ids: Collection[str] = ()
+
+    async def of(self, outbox: RedisOutbox) -> list[Alert]:
+        """Those that are dead now, channel by channel, the longest dead first."""
+        found = [alert for name in self.channels for alert in await outbox.dead(name, clock(), _MOST_DEAD)]
+        return [
+            alert
+            for alert in found
+            if alert.headline.received >= self.since
+            and self.rule in {None, alert.rule.name}
+            and (not self.ids or alert.alert_id in self.ids)
+        ]
+
+
+async def _retry(loaded: Loaded, chosen: _Chosen, outbox: RedisOutbox, health: RedisHealth) -> dict[str, Any]:
+    now, oldest = clock(), loaded.settings.delivery.max_age
+    found = await chosen.of(outbox)
+    problems = [f"{name} is not among the dead" for name in sorted({*chosen.ids} - {alert.alert_id for alert in found})]
+    fresh = [alert for alert in found if now - alert.headline.received <= oldest]
+    if len(fresh) < len(found):
+        problems.append(f"{several(len(found) - len(fresh), 'alert')} left: older than delivery.max_age")
+    disabled = await health.disabled()
+    retried = 0
+    for name in chosen.channels:
+        of_channel = [alert for alert in fresh if alert.channel == name]
+        if of_channel and name in disabled:
+            hint = f"`wirewatch channels enable {name}` first"
+            problems.append(f"{several(len(of_channel), 'alert')} left: the channel {name} is disabled; {hint}")
+        elif of_channel:
+            retried += await outbox.revive(name, of_channel, now)
+    return {"retried": retried, "problems": problems}
+
+
+_PLAIN: dict[str, Any] = {"box": None, "header_style": "bold", "pad_edge": False}
+
+
+def _since(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return clock() - parse_duration(text)
+        except (ValueError, OverflowError) as error:
+            hint = f"{error}, and a time like 2026-03-01T22:00Z; not {text!r}"
+            raise typer.BadParameter(hint, param_hint="--since") from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _channels(loaded: Loaded, channel: str | None) -> list[str]:
+    _known_channel(loaded, channel)
+    return [channel] if channel else list(load_channels(loaded.path(loaded.settings.channels)))
+
+
+def _known_channel(loaded: Loaded, channel: str | None) -> None:
+    if channel is None:
+        return
+    known = load_channels(loaded.path(loaded.settings.channels))
+    if channel not in known:
+        tell_error(f"there is no channel `{channel}`", did_you_mean(channel, known))
+        raise typer.Exit(Exit.USAGE)
+
+
+def _with_kafka(loaded: Loaded, ask: Callable[[Addresses, Topics], Awaitable[T]]) -> T:
+    """Ask Kafka something.
+
+    Raises:
+        UnreachableError: it is away.
+    """
+    where = addresses(loaded)
+
+    async def asked() -> T:
+        await ask_kafka(where)
+        return await ask(where, Topics(loaded.settings.kafka.topic_prefix))
+
+    try:
+        return asyncio.run(asked())
+    except (KafkaError, OSError) as error:
+        raise UnreachableError(
+            f"Kafka does not answer: {error}", "`wirewatch doctor` shows what can be reached"
+        ) from None
+
+
+def _with_outbox(loaded: Loaded, ask: Callable[[RedisOutbox, RedisHealth], Awaitable[T]]) -> T:
+    """Ask the outbox something.
+
+    Raises:
+        UnreachableError: Redis is away.
+    """
+    where, prefix = addresses(loaded), loaded.settings.redis.prefix
+
+    async def asked() -> T:
+        await ask_redis(where)
+        async with Redis.from_url(where.redis_url, socket_timeout=5, **where.redis_options) as redis:
+            return await ask(RedisOutbox(redis, prefix=prefix), RedisHealth(redis, prefix=prefix))
+
+    try:
+        return asyncio.run(asked())
+    except (RedisError, OSError) as error:
+        raise UnreachableError(
+            f"Redis does not answer: {error}", "`wirewatch doctor` shows what can be reached"
+        ) from None
+
+
+def _delivery(one: Delivery) -> dict[str, Any]:
+    return {
+        "alert_id": one.alert_id,
+        "channel": one.channel,
+        "rule": one.rule,
+        "outcome": one.outcome,
+        "attempt": one.attempt,
+        "at": one.at.isoformat(),
+        "status_code": one.status_code,
+        "reason": one.reason,
+    }
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "alert_id": alert.alert_id,
+        "channel": alert.channel,
+        "rule": alert.rule.name,
+        "severity": alert.rule.severity,
+        "headline": alert.headline.headline.headline,
+        "source": alert.headline.headline.source,
+        "published": alert.headline.headline.published.isoformat(),
+        "received": alert.headline.received.isoformat(),
+        "story_id": alert.headline.story_id,
+    }
