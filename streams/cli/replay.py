@@ -33,7 +33,7 @@ from streams.cli.common import (
     several,
     told_plainly,
 )
-from streams.cli.ingest import Inputs, LeftOut
+from streams.cli.ingest import STDIN, Inputs, LeftOut
 from streams.cli.plan import deduper_of, load_rulebook
 from streams.core.classify import Classifier
 from streams.core.dedupe import Candidate
@@ -46,7 +46,9 @@ _SHOWN = 20
 
 
 def replay(
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Files of headlines, or folders of them.")],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SOURCE", help="Files of headlines, folders of them, or `-`.")
+    ],
     rules: Annotated[
         list[Path] | None, typer.Option(help="Rules to try, files or folders.", show_default="those of the settings")
     ] = None,
@@ -58,8 +60,8 @@ def replay(
 ) -> None:
     """What these rules would have done with recorded headlines: deduplicated, classified, matched, routed. Nothing is sent.
 
-    A source is what `ingest` reads: JSON lines, a ticker, an article, lines; compressed by gzip or not. Ctrl-C ends the
-    replay, shows what there is so far, and exits with 130.
+    A source is what `ingest` reads: JSON lines, CSV, Parquet, a ticker, an article, lines; compressed by gzip or zstd, or
+    not; `-` is standard input. Ctrl-C ends the replay, shows what there is so far, and exits with 130.
 
     Examples:
 
@@ -89,10 +91,13 @@ def replay(
 
 
 def _files(sources: Sequence[Path]) -> list[Path]:
-    """The files; those of a folder by name, without hidden ones."""
+    """The files; those of a folder by name, without hidden ones. Standard input is one, too."""
     found: list[Path] = []
     problems: list[Problem] = []
     for source in sources:
+        if source == STDIN:
+            found.append(source)
+            continue
         below = sorted(p for p in source.rglob("*") if p.is_file() and not p.name.startswith("."))
         files = below if source.is_dir() else [source] if source.is_file() else []
         if not files:

@@ -1,0 +1,64 @@
+"""What `wirewatch replay` reads: every form gives the same decisions."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from streams.cli import app
+
+ROWS = [
+    {"headline": "Tanker seized off Hormuz", "published": "2026-03-01T12:00:00Z", "source": "a.example"},
+    {"headline": "Ferry strike ends, for now", "published": "2026-03-01T11:00:00Z", "source": "b.example"},
+    {"headline": "Tanker seized off Hormuz", "published": "2026-03-01T12:05:00Z", "source": "b.example"},
+]
+LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rules.yaml").write_text("rules: [{name: tanker, when: tanker, channels: [desk]}]", "utf-8")
+    return tmp_path
+
+
+def write(form: str, folder: Path) -> Path:
+    """The rows in one form."""
+    file = folder / f"wire.{form}"
+    if form == "csv":
+        with file.open("w", encoding="utf-8", newline="") as out:
+            table = csv.DictWriter(out, list(ROWS[0]))
+            table.writeheader()
+            table.writerows(ROWS)
+    elif form == "jsonl.gz":
+        file.write_bytes(gzip.compress(LINES))
+    elif form == "jsonl":
+        file.write_bytes(LINES)
+    else:
+        pa = pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+        if form == "parquet":
+            import pyarrow.parquet as pq
+
+            pq.write_table(pa.Table.from_pylist(ROWS), file)
+        else:
+            file.write_bytes(pa.compress(LINES, "zstd", asbytes=True))
+    return file
+
+
+@pytest.mark.parametrize("form", ["jsonl", "jsonl.gz", "jsonl.zst", "csv", "parquet"])
+def test_every_form_gives_the_same_decisions(project: Path, form: str) -> None:
+    (project / "wire").mkdir()
+    write(form, project / "wire")
+    command = ["replay", "wire", "--rules", "rules.yaml", "--decisions", "d.jsonl", "--json"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["decisions"] == {"first": 2, "duplicate": 1}
+    assert told["alerts"] == {"tanker": 1}
+    decided = [json.loads(line)["headline"]["headline"] for line in (project / "d.jsonl").read_text().splitlines()]
+    assert decided == [ROWS[1], ROWS[0], ROWS[2]]
