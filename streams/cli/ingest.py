@@ -172,6 +172,13 @@ class Inputs:
         self._left_out = left_out
         self._stopped = False
         self._stdin = StandardInput() if STDIN in paths else None
+        self._read_before = 0
+        self._file: BinaryIO | None = None
+
+    @property
+    def bytes_read(self) -> int:
+        """The bytes that were read of files, as they stand on the disk."""
+        return self._read_before + (self._file.tell() if self._file else 0)
 
     def stop(self) -> None:
         """Read no further than standard input has come, or a file has been read."""
@@ -205,8 +212,13 @@ class Inputs:
     @contextlib.contextmanager
     def _opened(self, path: Path) -> Iterator[BinaryIO]:
         if path != STDIN:
-            with path.open("rb", buffering=HEAD) as file:
-                yield file
+            with path.open("rb", buffering=0) as file:
+                self._file = file
+                try:
+                    yield io.BufferedReader(file, HEAD)
+                finally:
+                    self._file = None
+                    self._read_before += path.stat().st_size
         elif sys.stdin is None or self._stdin is None:
             raise SourceError("it is closed")
         else:

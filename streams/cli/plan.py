@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from alerts.channels import Channel, Listing, list_channels, open_channels
 from alerts.delivery import RetrySchedule
@@ -15,6 +17,7 @@ from alerts.notify.interface import Notifier
 from alerts.route import ROOT, ChannelRouter, Routing
 from alerts.routefile import Known, load_routes
 from alerts.rulefile import load_rules, places_of_rules
+from alerts.silence import Silence, Snapshot
 from alerts.subscriptions import Written, load_subscriptions, twice
 from alerts.userfile import files_below, read_text
 from streams.cli.services import Addresses
@@ -172,6 +175,27 @@ def load_taxonomy(paths: list[Path]) -> Taxonomy:
     if problems:
         raise RefusedError(problems)
     return taxonomy
+
+
+def read_silences(file: Path) -> Snapshot:
+    """The silences of a file, as ``silence list --json`` prints them.
+
+    Raises:
+        RefusedError: it cannot be read, or holds something else.
+    """
+    form = "write what `wirewatch silence list --all --json` prints"
+    try:
+        listed = msgspec.json.decode(file.read_bytes(), type=list[dict[str, Any]])
+        silences = [msgspec.convert({"made": one.get("starts")} | one, Silence) for one in listed]
+    except OSError as error:
+        raise RefusedError([Problem(str(file), 0, 0, f"cannot be read: {error.strerror or error}")]) from None
+    except ValueError as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
+        raise RefusedError([Problem(str(file), 0, 0, f"is no list of silences: {error}", form)]) from None
+    snapshot = Snapshot(silences)
+    if snapshot.unreadable:
+        told = f"the query of silence {snapshot.unreadable[0]} cannot be read"
+        raise RefusedError([Problem(str(file), 0, 0, told, form)])
+    return snapshot
 
 
 def deduper_of(loaded: Loaded) -> Callable[[], Deduper]:
