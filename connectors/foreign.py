@@ -1,4 +1,4 @@
-"""What desks have that no source reads: tables, feeds, mails, logs and binary files, told by how they begin.
+"""What desks have that no source reads: nameless tables, feeds, mails, logs and binary files, told by how they begin.
 
 Any of them is text, or bytes, that could be taken for lines of headlines; so they are refused with the way out.
 """
@@ -52,8 +52,8 @@ def refuse_foreign(head: bytes, text: str, name: str) -> None:
     if b"\0" in head or 20 * sum(byte in _CONTROL for byte in head[:4096]) > len(head[:4096]):
         raise SourceError(
             "it is not text",
-            "give the text of it; what was packed otherwise than with gzip, unpacked; UTF-16 without a byte-order mark "
-            f"as UTF-8: `iconv -f UTF-16LE -t UTF-8 {name}`",
+            "give the text of it; what was packed otherwise than with gzip or Zstandard, unpacked; UTF-16 without a "
+            f"byte-order mark as UTF-8: `iconv -f UTF-16LE -t UTF-8 {name}`",
         )
     if text.startswith("%PDF-"):
         raise SourceError("it is a PDF", f"give its text: `pdftotext {name} - | wirewatch ingest article -`")
@@ -71,11 +71,10 @@ def refuse_foreign(head: bytes, text: str, name: str) -> None:
     if _is_log(lines):
         raise SourceError("each line begins with a date or a time to the second", f"{_as_json()}; or {_say(name)}")
     if separator := _separator(lines):
-        table = {"\t": ("tabs", "tsv"), ",": ("commas", "csv"), ";": ("semicolons", "csv --ifs ';'")}
-        by, form = table[separator]
+        by = {"\t": "tabs", ",": "commas", ";": "semicolons"}[separator]
         raise SourceError(
-            f"it is a table, its columns parted by {by}, which no source reads",
-            f"make each row one line of JSON: `mlr --i{form} --ojsonl cat {name} | wirewatch ingest jsonl -`; or "
+            f"it is a table, its columns parted by {by}, and its first line does not name the headline's",
+            f"name the columns in a first line, such as `{separator.join(('headline', 'published', 'source'))}`; or "
             f"{_say(name)}",
         )
 

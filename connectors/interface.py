@@ -83,7 +83,7 @@ class Source(Protocol):
     """A kind of input. It has no state: one object reads any number of inputs.
 
     ``name`` is what a user calls it by, ``description`` says in a few words what it reads, and ``example`` is a small
-    input of the kind; help and reference are made of them.
+    input of the kind, empty where that is no text; help and reference are made of them.
     """
 
     @property

@@ -7,20 +7,27 @@ from collections.abc import Mapping
 from typing import BinaryIO
 
 from connectors.article import Article
+from connectors.csv_file import Csv
 from connectors.foreign import refuse_foreign
 from connectors.interface import Source, SourceError
 from connectors.jsonl import JsonLines
 from connectors.lines import Lines
 from connectors.page import is_html
+from connectors.parquet import Parquet
 from connectors.stored import DAMAGED, HEAD, beginning, plain
 from connectors.ticker import Ticker
 
 _ALL: tuple[Source, ...] = (
     JsonLines(),
+    Parquet(),
+    Csv(),
     Article(),
     Ticker(),
     Lines(),
 )
+
+#: Those with a form of their own, which is known for sure, before anything is taken for something that no source reads.
+_SURE = ("jsonl", "parquet", "csv")
 
 SOURCES: Mapping[str, Source] = {source.name: source for source in _ALL}
 
@@ -46,7 +53,7 @@ def guess(name: str, data: BinaryIO, *, lasts: bool = False) -> tuple[Source, Bi
     text = beginning(head)
     if not text.strip():
         raise SourceError("it is empty")
-    source = SOURCES["jsonl"] if SOURCES["jsonl"].recognises(text) else None
+    source = next((SOURCES[sure] for sure in _SURE if SOURCES[sure].recognises(text)), None)
     if source is None:
         refuse_foreign(head, text, name)
         source = next((source for source in _ALL if source.recognises(text)), None)

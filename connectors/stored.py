@@ -7,7 +7,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from connectors.interface import SourceError
 
@@ -19,27 +19,65 @@ LONGEST_LINE = 1_000_000
 LONGEST_PAGE = 10_000_000
 #: As much of a line that is too long is kept, bytes.
 KEPT = 100_000
-#: What reading raises where compressed data end early or are damaged.
+#: What reading raises where compressed data end early or are damaged. Zstandard is read so that it raises the last.
 DAMAGED = (gzip.BadGzipFile, zlib.error, EOFError)
 
 _GZIP = b"\x1f\x8b"
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Compressed input is read by so much, bytes: what stands in one piece with damaged data cannot be had.
 _PIECE = 65_536
 
 
 def plain(data: BinaryIO) -> io.BufferedReader:
-    """``data``, buffered, so that its beginning can be looked at; gzip decompressed, UTF-16 (by its mark) as UTF-8.
+    """``data``, buffered, so that its beginning can be looked at; gzip and Zstandard decompressed, UTF-16 as UTF-8.
+
+    Each is known by its first bytes.
 
     Raises:
         gzip.BadGzipFile, zlib.error, EOFError: the beginning is damaged; reading on may raise the same.
+        SourceError: it is compressed by Zstandard, and pyarrow, which reads that, is not installed.
     """
     buffered = data if isinstance(data, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", data), HEAD)
     if buffered.peek(2)[:2] == _GZIP:
         buffered = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=buffered)), _PIECE)
+    elif buffered.peek(4)[:4] == _ZSTANDARD:
+        buffered = io.BufferedReader(_Zstandard(buffered), _PIECE)
     if buffered.peek(2)[:2] in _UTF_16_MARKS:
         buffered = io.BufferedReader(_Utf16(buffered), HEAD)
     return buffered
+
+
+def arrow(what: str) -> Any:
+    """The module pyarrow, which reads ``what``.
+
+    Raises:
+        SourceError: it is not installed.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra, and slow to load
+    except ImportError:
+        raise SourceError(f"pyarrow reads {what}, and is not installed", "pip install 'wirewatch[parquet]'") from None
+    return pa
+
+
+class _Zstandard(io.RawIOBase):
+    """What was compressed by Zstandard, in one frame or several, as it was."""
+
+    def __init__(self, data: io.BufferedReader) -> None:
+        pa = arrow("what is compressed by Zstandard")
+        self._stream = pa.CompressedInputStream(pa.PythonFile(data, mode="r"), "zstd")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # RawIOBase has a wider buffer
+        try:
+            piece = self._stream.read(len(buffer))
+        except OSError as error:
+            raise EOFError(str(error)) from None
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 class _Utf16(io.RawIOBase):

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from streams.backtest.decided import Decided, Message
 from streams.core.dedupe import Candidate, milliseconds
 from streams.core.pipeline import Engine
-from streams.core.records import Dropped
+from streams.core.records import Classified, Dropped, Unique
+
+T = TypeVar("T")
 
 #: So many headlines are looked at ahead to bring them into the order of event time, which takes a few hundred megabytes.
 LOOK_AHEAD = 100_000
@@ -49,19 +51,47 @@ class InOrder:
 
     def of(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         """Bring them into order; holds ``ahead`` of them, at most."""
-        waiting: list[tuple[int, int, Candidate]] = []
-        reached = -(2**63)
-        for number, candidate in enumerate(candidates):
-            at = event_time(candidate)
-            if at < reached:
-                self.late += 1
-            heapq.heappush(waiting, (at, number, candidate))
-            if len(waiting) > self.ahead:
-                at, _, earliest = heapq.heappop(waiting)
-                reached = max(reached, at)
-                yield earliest
-        while waiting:
-            yield heapq.heappop(waiting)[2]
+        for _, candidate, late in _sorted(((event_time(one), one) for one in candidates), self.ahead):
+            self.late += late
+            yield candidate
+
+
+@dataclass(slots=True)
+class AsDecided:
+    """The headlines of records that a pipeline decided on, in the order in which it did, by their ``seq``; each once.
+
+    ``late`` counts those that came more than ``ahead`` records too late to be put in their place.
+    """
+
+    ahead: int = LOOK_AHEAD
+    late: int = 0
+
+    def of(self, records: Iterable[Unique | Dropped | Classified]) -> Iterator[Candidate]:
+        """Bring them into order. Of a record that is there twice, after a crash, the second is left out."""
+        last = ""
+        for _, record, late in _sorted(((one.seq, one) for one in records), self.ahead):
+            if record.id != last:
+                last = record.id
+                self.late += late
+                yield Candidate(record.id, record.position, record.received, record.headline)
+
+
+def _sorted(placed: Iterable[tuple[int, T]], ahead: int) -> Iterator[tuple[int, T, bool]]:
+    """Things by their place, those of one place as they came, and whether each came too late for that."""
+    waiting: list[tuple[int, int, T]] = []
+    reached = -(2**63)
+    late: set[int] = set()
+    for number, (at, thing) in enumerate(placed):
+        if at < reached:
+            late.add(number)
+        heapq.heappush(waiting, (at, number, thing))
+        if len(waiting) > ahead:
+            place, which, earliest = heapq.heappop(waiting)
+            reached = max(reached, place)
+            yield place, earliest, which in late
+    while waiting:
+        place, which, earliest = heapq.heappop(waiting)
+        yield place, earliest, which in late
 
 
 def replay(candidates: Iterable[Candidate], engine: Engine) -> Iterator[Decided]:

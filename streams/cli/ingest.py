@@ -47,7 +47,8 @@ from streams.core.records import Headline
 from streams.settings import Loaded
 from streams.worker.topics import Topics, create_topics
 
-_STDIN = Path("-")
+#: What stands for standard input.
+STDIN = Path("-")
 #: As many of the texts that a page has beside what was read are quoted.
 _EXAMPLES = 5
 
@@ -73,9 +74,9 @@ def ingest(
 ) -> None:
     """Put headlines onto the pipeline: from a ticker, an article page, a file, or standard input.
 
-    What the input is, is guessed, or said first: ticker, article, jsonl, lines, or file for a guess. What cannot be
-    read goes to headlines.invalid, and is told; then the exit code is 1. What a page has beside the article or the
-    ticker that was read, and may be a headline, is told, too.
+    What the input is, is guessed, or said first: ticker, article, jsonl, csv, parquet, lines, or file for a guess. What
+    cannot be read goes to headlines.invalid, and is told; then the exit code is 1. What a page has beside the article or
+    the ticker that was read, and may be a headline, is told, too.
 
     Examples:
 
@@ -117,14 +118,14 @@ def _kind_and_paths(words: Sequence[str]) -> tuple[Source | None, list[Path]]:
 
 def _is_missing(path: Path) -> bool:
     try:
-        return path != _STDIN and not path.is_file()
+        return path != STDIN and not path.is_file()
     except OSError:
         return False  # it may be there, and why it cannot be read is told when it is opened
 
 
 def _name(path: Path) -> str:
     """What an input is called; the name of a file need not be text."""
-    return "standard input" if path == _STDIN else os.fsencode(path).decode("utf-8", "replace")
+    return "standard input" if path == STDIN else os.fsencode(path).decode("utf-8", "replace")
 
 
 def _date(text: str | None) -> dt.date | None:
@@ -170,7 +171,14 @@ class Inputs:
         self._context = context
         self._left_out = left_out
         self._stopped = False
-        self._stdin = StandardInput() if _STDIN in paths else None
+        self._stdin = StandardInput() if STDIN in paths else None
+        self._read_before = 0
+        self._file: BinaryIO | None = None
+
+    @property
+    def bytes_read(self) -> int:
+        """The bytes that were read of files, as they stand on the disk."""
+        return self._read_before + (self._file.tell() if self._file else 0)
 
     def stop(self) -> None:
         """Read no further than standard input has come, or a file has been read."""
@@ -190,7 +198,7 @@ class Inputs:
                 with self._opened(path) as data:
                     for reading in self._read(path, data):
                         yield name, reading
-                        if self._stopped and path != _STDIN:
+                        if self._stopped and path != STDIN:
                             return
             except LetGoError:
                 return
@@ -203,16 +211,21 @@ class Inputs:
 
     @contextlib.contextmanager
     def _opened(self, path: Path) -> Iterator[BinaryIO]:
-        if path != _STDIN:
-            with path.open("rb", buffering=HEAD) as file:
-                yield file
+        if path != STDIN:
+            with path.open("rb", buffering=0) as file:
+                self._file = file
+                try:
+                    yield io.BufferedReader(file, HEAD)
+                finally:
+                    self._file = None
+                    self._read_before += path.stat().st_size
         elif sys.stdin is None or self._stdin is None:
             raise SourceError("it is closed")
         else:
             yield io.BufferedReader(self._stdin, HEAD)
 
     def _read(self, path: Path, data: BinaryIO) -> Iterator[Any]:
-        lasts = path == _STDIN
+        lasts = path == STDIN
         called = "-" if lasts else _name(path)
         source, whole = (self._kind, plain(data)) if self._kind else guess(called, data, lasts=lasts)
         if lasts and not self._kind and source.name == "ticker":

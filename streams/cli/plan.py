@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from alerts.channels import Channel, Listing, list_channels, open_channels
 from alerts.notify.interface import Notifier
 from alerts.route import ROOT, Routing
 from alerts.routefile import Known, load_routes
 from alerts.rulefile import load_rules
+from alerts.silence import Silence, Snapshot
 from alerts.subscriptions import Written, load_subscriptions, twice
 from alerts.userfile import files_below, read_text
 from streams.core import document
@@ -164,6 +168,27 @@ def load_taxonomy(paths: list[Path]) -> Taxonomy:
     if problems:
         raise RefusedError(problems)
     return taxonomy
+
+
+def read_silences(file: Path) -> Snapshot:
+    """The silences of a file, as ``silence list --json`` prints them.
+
+    Raises:
+        RefusedError: it cannot be read, or holds something else.
+    """
+    form = "write what `wirewatch silence list --all --json` prints"
+    try:
+        listed = msgspec.json.decode(file.read_bytes(), type=list[dict[str, Any]])
+        silences = [msgspec.convert({"made": one.get("starts")} | one, Silence) for one in listed]
+    except OSError as error:
+        raise RefusedError([Problem(str(file), 0, 0, f"cannot be read: {error.strerror or error}")]) from None
+    except ValueError as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
+        raise RefusedError([Problem(str(file), 0, 0, f"is no list of silences: {error}", form)]) from None
+    snapshot = Snapshot(silences)
+    if snapshot.unreadable:
+        told = f"the query of silence {snapshot.unreadable[0]} cannot be read"
+        raise RefusedError([Problem(str(file), 0, 0, told, form)])
+    return snapshot
 
 
 def deduper_of(loaded: Loaded) -> Callable[[], Deduper]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,96 +12,92 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 import typer
 
-from alerts.route import ChannelRouter
-from connectors.interface import Context, Unreadable
+from alerts.route import ChannelRouter, NoSilences
+from connectors.interface import Unreadable
 from streams.backtest.decided import Decided, Message
-from streams.backtest.replay import Consumer, InOrder, Summary
+from streams.backtest.replay import Consumer, Summary
 from streams.backtest.replay import replay as decisions_of
 from streams.cli.common import (
-    TOLD_EVERY,
     ConfigOption,
     Exit,
     JsonOption,
     UnreachableError,
-    clock,
-    counted,
     err,
     out,
     print_json,
-    progress,
     settings,
     several,
     told_plainly,
 )
-from streams.cli.ingest import Inputs, LeftOut
-from streams.cli.plan import deduper_of, load_rulebook
+from streams.cli.pace import Pace
+from streams.cli.plan import deduper_of, load_rulebook, read_silences
+from streams.cli.reading import Readable, open_sources
 from streams.core.classify import Classifier
-from streams.core.dedupe import Candidate
-from streams.core.document import Problem, RefusedError
 from streams.core.match import Matcher
-from streams.core.pipeline import Engine, candidate_of
+from streams.core.pipeline import Engine
 
 #: So many of what could not be read are shown; all are counted.
 _SHOWN = 20
 
 
-def replay(
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Files of headlines, or folders of them.")],
+def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE", help="Files of headlines, folders of them, `-`, or kafka:TOPIC."),
+    ],
     rules: Annotated[
         list[Path] | None, typer.Option(help="Rules to try, files or folders.", show_default="those of the settings")
     ] = None,
     decisions: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="Write every decision there, one a line.")
     ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Of a topic, what Kafka received from then on.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Of a topic, what Kafka received before then.")
+    ] = None,
+    speed: Annotated[
+        str, typer.Option(metavar="SPEED", help="max, 1 for real time, or so many times as fast, such as 60.")
+    ] = "max",
+    silences: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Silences, as `silence list --all --json` prints them.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """What these rules would have done with recorded headlines: deduplicated, classified, matched, routed. Nothing is sent.
 
-    A source is what `ingest` reads: JSON lines, a ticker, an article, lines; compressed by gzip or not. Ctrl-C ends the
-    replay, shows what there is so far, and exits with 130.
+    A source is what `ingest` reads: JSON lines, CSV, Parquet, a ticker, an article, lines; compressed by gzip or zstd, or
+    not; `-` is standard input; kafka:headlines.raw is that topic of the settings' Kafka. Ctrl-C ends the replay, shows
+    what there is so far, and exits with 130.
 
     Examples:
 
         wirewatch replay last-quarter.jsonl.gz
 
         wirewatch replay archive/ --rules new-rules/ --json
+
+        wirewatch replay kafka:headlines.raw --from 2026-03-01T06:00Z
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
-        loaded = settings(config)
+        loaded, pace = settings(config), Pace.read(speed)
+        source = open_sources(sources, loaded, since, until)
         book = load_rulebook(loaded, rules or ())
-        files = _files(sources)
-        engine = Engine(
-            Matcher(book.matched), Classifier(book.taxonomy), deduper_of(loaded)(), ChannelRouter(book.routing)
-        )
+        router = ChannelRouter(book.routing, read_silences(silences) if silences else NoSilences())
+        engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper_of(loaded)(), router)
         summary = Summary([rule.name for rule in book.matched.rules])
         consumers: list[Consumer] = [summary]
         if decisions is not None:
             consumers.append(Written(stack.enter_context(_opened(decisions))))
-        run = _Run(summary)
-        run.go(engine, _candidates(files, run), consumers)
+        run = _Run(summary, source, pace, silenced=silences is not None)
+        run.go(engine, consumers)
         if as_json:
             print_json(run.as_dict())
         else:
             run.give()
     if run.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
-
-
-def _files(sources: Sequence[Path]) -> list[Path]:
-    """The files; those of a folder by name, without hidden ones."""
-    found: list[Path] = []
-    problems: list[Problem] = []
-    for source in sources:
-        below = sorted(p for p in source.rglob("*") if p.is_file() and not p.name.startswith("."))
-        files = below if source.is_dir() else [source] if source.is_file() else []
-        if not files:
-            what = "holds no files" if source.is_dir() else "is no file and no folder"
-            problems.append(Problem(str(source), 0, 0, what, "name recorded headlines"))
-        found += files
-    if problems:
-        raise RefusedError(problems)
-    return found
 
 
 def _opened(file: Path) -> BinaryIO:
@@ -134,7 +130,9 @@ class _Run:
     """One replay, and how it went."""
 
     summary: Summary
-    order: InOrder = field(default_factory=InOrder)
+    source: Readable
+    pace: Pace
+    silenced: bool = False
     unreadable: list[tuple[str, int, str]] = field(default_factory=list)
     unreadable_count: int = 0
     interrupted: bool = False
@@ -145,16 +143,20 @@ class _Run:
         if len(self.unreadable) < _SHOWN:
             self.unreadable.append((name, reading.line, reading.reason))
 
-    def go(self, engine: Engine, candidates: Iterator[Candidate], consumers: Sequence[Consumer]) -> None:
+    @property
+    def not_simulated(self) -> list[str]:
+        return [*([] if self.silenced else ["silences"]), "groups", "delivery"]
+
+    def go(self, engine: Engine, consumers: Sequence[Consumer]) -> None:
         """Replay all of it, or until Ctrl-C."""
         began = perf_counter()
+        candidates = self.pace.of(self.source.candidates(self.refuse))
         try:
-            with counted(None) as tell:
-                for number, one in enumerate(decisions_of(self.order.of(candidates), engine)):
+            with self.pace.shown(self.source.total, self.source.done) as tell:
+                for number, one in enumerate(decisions_of(candidates, engine)):
                     for consumer in consumers:
                         consumer.take(one)
-                    if number % TOLD_EVERY == 0:
-                        tell(number)
+                    tell(number)
         except KeyboardInterrupt:
             self.interrupted = True
         self.seconds = perf_counter() - began
@@ -171,26 +173,26 @@ class _Run:
             "decisions": dict(summary.decisions),
             "unreadable": self.unreadable_count,
             "unreadable_shown": [{"file": n, "line": line, "reason": why} for n, line, why in self.unreadable],
-            "late": self.order.late,
+            "late": self.source.late,
             "alerts": dict(summary.alerts.most_common()),
             "suppressed": dict(summary.suppressed.most_common()),
             "silent": summary.silent,
             "seconds": round(self.seconds, 3),
-            "not_simulated": ["silences", "groups", "delivery"],
+            "not_simulated": self.not_simulated,
         }
 
     def give(self) -> None:
         summary = self.summary
         for name, line, reason in self.unreadable:
-            err.print(f"{name}:{line}: {reason}", markup=False)
+            err.print(f"{name}:{line}: {reason}" if line else f"{name}: {reason}", markup=False)
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary.decisions.most_common())
         out.print(
             f"{several(summary.headlines, 'headline')} from {summary.first} to {summary.last}: {kinds}", markup=False
         )
         if self.unreadable_count:
             out.print(f"{self.unreadable_count:,} could not be read", markup=False)
-        if self.order.late:
-            out.print(f"{several(self.order.late, 'headline')} came too late to be put in order", markup=False)
+        if self.source.late:
+            out.print(f"{several(self.source.late, 'headline')} came too late to be put in order", markup=False)
         out.print(f"{several(summary.alerts.total(), 'alert')}", markup=False)
         for rule, count in summary.alerts.most_common():
             out.print(f"  {count:>8,}  {rule}", markup=False)
@@ -198,20 +200,6 @@ class _Run:
             out.print(f"  {count:>8,}  held back: {reason}", markup=False)
         if summary.silent:
             out.print(f"never fired: {', '.join(summary.silent)}", markup=False)
-        out.print("not simulated: silences, groups, delivery", markup=False)
+        out.print(f"not simulated: {', '.join(self.not_simulated)}", markup=False)
         if self.interrupted:
             err.print("interrupted; this is how far it came")
-
-
-def _candidates(files: Sequence[Path], run: _Run) -> Iterator[Candidate]:
-    """The headlines of the files. Their own time stands in for that at which Kafka would have received them."""
-    left_out: dict[str, LeftOut] = {}
-    inputs = Inputs(None, files, Context(None, None, None, clock(), None, progress()), left_out)
-    number = 0
-    for name, reading in inputs.readings():
-        if isinstance(reading, Unreadable):
-            run.refuse(name, reading)
-            continue
-        place = f"replay:0:{number}"
-        number += 1
-        yield candidate_of(reading, id=place, position=place, received=reading.published)

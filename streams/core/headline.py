@@ -35,7 +35,7 @@ ID_LIMIT = 1_000
 #: A headline that claims to be published later than this after it was received has a wrong clock or zone.
 FUTURE_LIMIT = timedelta(days=1)
 
-#: What a field may be called, best first. Names are compared as :func:`_plain_name` gives them.
+#: What a field may be called, best first. Names are compared as :func:`plain_name` gives them.
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "headline": ("headline", "title", "text"),
     "published": ("published", "publishedat", "pubdate", "datepublished", "date", "datetime", "timestamp", "time"),
@@ -49,6 +49,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }
 #: Every name that a field may have, in small letters, without ``_`` and ``-``.
 FIELD_NAMES = frozenset(name for names in _NAMES.values() for name in names)
+#: Those of the headline itself.
+HEADLINE_NAMES = frozenset(_NAMES["headline"])
 _FIELDS = {name: (field, rank) for field, names in _NAMES.items() for rank, name in enumerate(names)}
 
 _CORRECTED = {"corrected", "correction", "correct", "corrects"}
@@ -280,7 +282,7 @@ def _fields(record: dict[str, Any]) -> dict[str, tuple[str, Any]]:
     found: dict[str, tuple[str, Any]] = {}
     ranks: dict[str, int] = {}
     for name, value in record.items():
-        known = _FIELDS.get(name) or _FIELDS.get(_plain_name(name))
+        known = _FIELDS.get(name) or _FIELDS.get(plain_name(name))
         if known is None or value is None:
             continue
         field, rank = known
@@ -292,7 +294,7 @@ def _fields(record: dict[str, Any]) -> dict[str, tuple[str, Any]]:
     return found
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
     """A field's name as it is compared: "published_at", "publishedAt" and "Published-At" are one."""
     return name.lower().replace("_", "").replace("-", "").replace(" ", "")
 

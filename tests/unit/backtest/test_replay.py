@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from streams.backtest.decided import Decided
-from streams.backtest.replay import InOrder, Summary, replay
+from streams.backtest.replay import AsDecided, InOrder, Summary, replay
 from streams.cli import app
 from streams.core.classify import Classifier
 from streams.core.conditions import Absence
@@ -21,7 +21,7 @@ from streams.core.dedupe import Candidate, ExactDeduper
 from streams.core.match import Matcher
 from streams.core.pipeline import Engine, candidate_of
 from streams.core.query import compile_query
-from streams.core.records import Dropped, Headline
+from streams.core.records import Dropped, Headline, Unique
 from streams.core.rule import Rule, RuleSet
 from streams.core.taxonomy import compile_taxonomy
 
@@ -85,6 +85,27 @@ def test_order_keeps_every_headline_and_counts_those_that_stay_late(stream: list
     found = [one.headline.published for one in order.of(given_)]
     assert sorted(found) == sorted(one.headline.published for one in given_)
     assert (found == sorted(found)) == (order.late == 0)
+
+
+@given(st.permutations(range(12)), st.integers(0, 12))
+def test_what_was_decided_keeps_its_order_and_what_is_there_twice_comes_once(seqs: list[int], ahead: int) -> None:
+    records = [
+        Unique(
+            id=f"h{seq}",
+            seq=seq,
+            position=f"r:0:{seq}",
+            received=START,
+            headline=Headline(headline="Port reopens", published=START - timedelta(minutes=seq)),
+            story_id="h0",
+        )
+        for seq in seqs
+    ]
+    found = [candidate.id for candidate in AsDecided(2 * len(seqs)).of([*records, *records])]
+    assert found == [f"h{seq}" for seq in range(12)]
+    order = AsDecided(ahead)
+    some = [candidate.id for candidate in order.of(records)]
+    assert sorted(some) == sorted(found)
+    assert (some == found) == (order.late == 0)
 
 
 def test_a_summary_names_the_rules_that_never_fired() -> None:

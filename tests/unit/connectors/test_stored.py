@@ -45,3 +45,11 @@ def test_the_beginning_of_an_input_may_end_within_a_character() -> None:
     assert set(beginning(whole[:70_000])) == {"\u592e"}
     assert beginning(b"caf\xe9") == "caf\u00e9"
     assert beginning(random.Random(7).randbytes(500))
+
+
+def test_zstandard_is_known_by_its_first_bytes_in_one_frame_or_more_and_damage_is_told() -> None:
+    pa = pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+    frame = pa.compress(TEXT.encode(), "zstd", asbytes=True)
+    assert plain(io.BytesIO(frame + frame)).read().decode() == TEXT * 2
+    with pytest.raises(EOFError, match="Truncated"):
+        plain(io.BytesIO(frame[:-20])).read()

@@ -1,0 +1,209 @@
+"""What `wirewatch replay` and its like read: files, folders, standard input, and the topics of a live cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import typer
+
+from connectors import embedded
+from connectors.interface import Context, Unreadable
+from streams.backtest.replay import AsDecided, InOrder
+from streams.cli.common import UnreachableError, clock, progress
+from streams.cli.ingest import STDIN, Inputs, LeftOut
+from streams.core.dedupe import Candidate
+from streams.core.document import Problem, RefusedError
+from streams.core.headline import UnreadableError, read_time
+from streams.core.pipeline import candidate_of, read
+from streams.core.records import Classified, Dropped, Unique
+from streams.settings import Loaded
+
+#: What a source in Kafka begins with.
+KAFKA = "kafka:"
+#: The topics that hold headlines that have been decided on, and what a record of each is.
+_DECIDED: dict[str, type[Unique | Dropped | Classified]] = {
+    "headlines.unique": Unique,
+    "headlines.dropped": Dropped,
+    "headlines.classified": Classified,
+}
+_NO_HEADLINES = ("headlines.invalid", "alerts", "deliveries", "deliveries.dead")
+
+Refuse = Callable[[str, Unreadable], None]
+
+
+class Readable(Protocol):
+    """Recorded headlines. ``total`` and ``done`` are in one unit, such as bytes; ``late`` could not be put in order."""
+
+    @property
+    def late(self) -> int: ...
+
+    def candidates(self, refuse: Refuse) -> Iterator[Candidate]:
+        """The headlines in the order in which they are to be replayed; ``refuse`` hears of what cannot be read."""
+        ...
+
+    def total(self) -> int | None:
+        """How much there is, None where nobody knows."""
+        ...
+
+    def done(self) -> int:
+        """How much of it has been read."""
+        ...
+
+
+def open_sources(sources: Sequence[str], loaded: Loaded, since: str | None, until: str | None) -> Readable:
+    """What the sources of a command hold. ``since`` and ``until`` are as the user wrote them.
+
+    Raises:
+        RefusedError: one is not there.
+        typer.BadParameter: they do not go together.
+    """
+    topics = [source.removeprefix(KAFKA) for source in sources if source.startswith(KAFKA)]
+    if not topics:
+        if since or until:
+            raise typer.BadParameter(f"--from and --to are for topics of Kafka, such as {KAFKA}headlines.raw")
+        return Files(files_of([Path(source) for source in sources]))
+    if len(topics) < len(sources):
+        raise typer.BadParameter("files and topics are not replayed together")
+    return Topics(topics, loaded, _moment("--from", since), _moment("--to", until))
+
+
+def _moment(option: str, text: str | None) -> datetime | None:
+    try:
+        return read_time(text, UTC) if text else None
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} {text!r} {error}") from None
+
+
+def files_of(sources: Sequence[Path]) -> list[Path]:
+    """The files; those of a folder by name, without hidden ones. Standard input is one, too.
+
+    Raises:
+        RefusedError: a source is not there.
+    """
+    found: list[Path] = []
+    problems: list[Problem] = []
+    for source in sources:
+        if source == STDIN:
+            found.append(source)
+            continue
+        below = sorted(p for p in source.rglob("*") if p.is_file() and not p.name.startswith("."))
+        files = below if source.is_dir() else [source] if source.is_file() else []
+        if not files:
+            what = "holds no files" if source.is_dir() else "is no file and no folder"
+            problems.append(Problem(str(source), 0, 0, what, "name recorded headlines"))
+        found += files
+    if problems:
+        raise RefusedError(problems)
+    return found
+
+
+class Files:
+    """Files of headlines, in the order of event time; their own time stands in for when Kafka would have received them."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._sizes = [0 if file == STDIN else file.stat().st_size for file in files]
+        self._lasts = STDIN in files
+        self._order = InOrder()
+        self._inputs = Inputs(None, files, Context(None, None, None, clock(), None, progress()), dict[str, LeftOut]())
+
+    @property
+    def late(self) -> int:
+        return self._order.late
+
+    def candidates(self, refuse: Refuse) -> Iterator[Candidate]:
+        """The headlines of the files."""
+        return self._order.of(self._read(refuse))
+
+    def _read(self, refuse: Refuse) -> Iterator[Candidate]:
+        number = 0
+        for name, reading in self._inputs.readings():
+            if isinstance(reading, Unreadable):
+                refuse(name, reading)
+                continue
+            place = f"replay:0:{number}"
+            number += 1
+            yield candidate_of(reading, id=place, position=place, received=reading.published)
+
+    def total(self) -> int | None:
+        """The bytes of all files."""
+        return None if self._lasts else sum(self._sizes)
+
+    def done(self) -> int:
+        """The bytes that were read, those of what is compressed as they stand on the disk."""
+        return self._inputs.bytes_read
+
+
+class Topics:
+    """Topics of the settings' Kafka: raw headlines in the order of event time, decided ones in that of their decisions."""
+
+    def __init__(self, topics: Sequence[str], loaded: Loaded, since: datetime | None, until: datetime | None) -> None:
+        prefix = loaded.settings.kafka.topic_prefix
+        names = [topic.removeprefix(prefix) for topic in topics]
+        known = {*_DECIDED, *_NO_HEADLINES, "headlines.raw"}
+        if unfit := [name for name in names if name in _NO_HEADLINES]:
+            raise typer.BadParameter(f"the topic {unfit[0]} holds no headlines: name headlines.raw")
+        self._kinds = {prefix + name: kind for name, kind in _DECIDED.items() if name in names}
+        if self._kinds and len(self._kinds) < len(set(names)):
+            raise typer.BadParameter(f"{', '.join(_DECIDED)} hold what was decided, and are not replayed with others")
+        self._order, self._as_decided = InOrder(), AsDecided()
+        from connectors.recorded import Recording  # noqa: PLC0415 - whoever replays files needs no Kafka
+
+        whole = [prefix + name if name in known else topic for name, topic in zip(names, topics, strict=True)]
+        self._recording = Recording(_client(loaded), list(dict.fromkeys(whole)), since, until)
+
+    @property
+    def late(self) -> int:
+        return self._order.late + self._as_decided.late
+
+    def candidates(self, refuse: Refuse) -> Iterator[Candidate]:
+        """The headlines of the topics."""
+        if self._kinds:
+            return self._as_decided.of(self._decided(refuse))
+        return self._order.of(self._raw(refuse))
+
+    def _raw(self, refuse: Refuse) -> Iterator[Candidate]:
+        for record in self._records():
+            try:
+                yield read(record.value, id=record.id, position=record.position, received=record.received)
+            except UnreadableError as error:
+                refuse(record.position, Unreadable(0, str(error), record.value))
+
+    def _decided(self, refuse: Refuse) -> Iterator[Unique | Dropped | Classified]:
+        decoders = {topic: msgspec.json.Decoder(kind) for topic, kind in self._kinds.items()}
+        for record in self._records():
+            try:
+                yield decoders[record.topic].decode(record.value)
+            except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
+                refuse(record.position, Unreadable(0, f"not a record of {record.topic}: {error}", record.value))
+
+    def _records(self) -> Iterator[Any]:
+        from aiokafka.errors import KafkaError  # noqa: PLC0415 - whoever replays files needs no Kafka
+
+        try:
+            yield from self._recording.records()
+        except (KafkaError, OSError) as error:
+            raise UnreachableError(f"Kafka cannot be read: {error}", "`wirewatch doctor` shows more") from None
+
+    def total(self) -> int | None:
+        """The records between the offsets, once they are known."""
+        return self._recording.total or None
+
+    def done(self) -> int:
+        """The records that were read."""
+        return self._recording.done
+
+
+def _client(loaded: Loaded) -> dict[str, Any]:
+    """The connection to the Kafka of the settings, or to the embedded one that `wirewatch up` runs."""
+    servers, data_dir = loaded.settings.kafka.bootstrap_servers, loaded.path(loaded.settings.data_dir).absolute()
+    if servers is None and (running := embedded.find(data_dir)):
+        servers = running.bootstrap_servers
+    if servers is None:
+        raise UnreachableError(
+            f"no Kafka is running for {data_dir}", "start it with `wirewatch up`, or set kafka.bootstrap_servers"
+        )
+    return loaded.kafka_client(servers)

@@ -1,0 +1,157 @@
+"""``wirewatch replay kafka:…`` reads what a real Kafka has recorded, and leaves no trace there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import UnknownTopicOrPartitionError
+from typer.testing import CliRunner, Result
+
+from connectors.recorded import Recording
+from streams.cli import app
+from streams.core.records import Dropped, Headline, Unique
+from streams.worker.topics import Topics, create_topics
+
+pytestmark = pytest.mark.services
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Desk:
+    """A project of its own, and what is put onto its topics."""
+
+    client: dict[str, str]
+    topics: Topics
+
+    def produce(self, topic: str, values: Sequence[tuple[int, int, bytes, str | None]]) -> None:
+        """Put (partition, minutes after `START`, value, id) onto a topic, as if Kafka had received it then."""
+        asyncio.run(self._produce(topic, values))
+
+    async def _produce(self, topic: str, values: Sequence[tuple[int, int, bytes, str | None]]) -> None:
+        producer = AIOKafkaProducer(**self.client, acks="all", linger_ms=1)
+        await producer.start()
+        for partition, minutes, value, name in values:
+            at = int((START + timedelta(minutes=minutes)).timestamp() * 1000)
+            headers = [("id", name.encode())] if name else []
+            await producer.send(topic, value, partition=partition, timestamp_ms=at, headers=headers)
+        await producer.stop()
+
+    def replay(self, *arguments: str) -> Result:
+        command = ["replay", *arguments, "--rules", "rules.yaml", "--decisions", "d.jsonl", "--json"]
+        return CliRunner().invoke(app, command)
+
+    def decided(self) -> list[dict[str, Any]]:
+        return [json.loads(line)["headline"] for line in Path("d.jsonl").read_text("utf-8").splitlines()]
+
+    async def groups(self) -> set[str]:
+        admin = AIOKafkaAdminClient(**self.client)
+        await admin.start()
+        try:
+            return {group[0] for group in await admin.list_consumer_groups()}
+        finally:
+            await admin.close()
+
+
+@pytest.fixture
+def desk(kafka_client: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.chdir(tmp_path)
+    topics = Topics(f"r{secrets.token_hex(3)}.")
+    kafka = {**kafka_client, "topic_prefix": topics.prefix}
+    (tmp_path / "wirewatch.yaml").write_text(json.dumps({"kafka": kafka}), "utf-8")
+    (tmp_path / "rules.yaml").write_text("rules: [{name: tanker, when: tanker, channels: [desk]}]", "utf-8")
+    asyncio.run(create_topics(kafka_client, topics, partitions=4, replication=1))
+    return Desk(kafka_client, topics)
+
+
+def raw(text: str, minutes: int) -> bytes:
+    published = START + timedelta(minutes=minutes)
+    return msgspec.json.encode(Headline(headline=text, published=published, source="a.example"))
+
+
+def test_raw_headlines_are_replayed_by_event_time_with_their_ids_and_no_group_is_joined(desk: Desk) -> None:
+    desk.produce(
+        desk.topics.raw,
+        [
+            (0, 10, raw("Ferry strike ends", 10), None),
+            (1, 12, raw("Tanker seized off Hormuz", 5), "named"),
+            (2, 13, b"{broken", None),
+            (3, 14, raw("Tanker seized off Hormuz", 14), None),
+        ],
+    )
+    before = asyncio.run(desk.groups())
+    done = desk.replay("kafka:headlines.raw")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["headlines"], told["alerts"], told["unreadable"]) == (3, {"tanker": 1}, 1)
+    assert told["unreadable_shown"][0]["file"] == f"{desk.topics.raw}:2:0"
+    assert [one["id"] for one in desk.decided()] == ["named", f"{desk.topics.raw}:0:0", f"{desk.topics.raw}:3:0"]
+    assert desk.decided()[2]["duplicate_of"] == "named"
+    assert asyncio.run(desk.groups()) == before
+
+
+def test_from_and_to_are_by_when_kafka_received_a_record(desk: Desk) -> None:
+    values = [(n % 4, n, raw(f"Port {n} reopens", n), str(n)) for n in range(12)]
+    desk.produce(desk.topics.raw, values)
+    span = ("--from", "2026-03-01T12:03:00Z", "--to", "2026-03-01T12:07:00Z")
+    done = desk.replay("kafka:headlines.raw", *span)
+    assert done.exit_code == 0, done.output
+    assert [one["id"] for one in desk.decided()] == ["3", "4", "5", "6"]
+    assert json.loads(desk.replay("kafka:headlines.raw", "--from", "2027-01-01").stdout)["headlines"] == 0
+
+
+def test_decided_headlines_are_replayed_in_the_order_of_their_decisions_each_once(desk: Desk) -> None:
+    texts = ["Tanker seized off Hormuz", "Ferry strike ends", "Tanker seized off Hormuz", "Lock reopens"]
+    records: list[Unique | Dropped] = []
+    for seq, text in enumerate(texts):
+        common: dict[str, Any] = {
+            "id": f"h{seq}",
+            "seq": seq,
+            "position": f"r:0:{seq}",
+            "received": START,
+            "headline": Headline(headline=text, published=START - timedelta(minutes=seq), source="a.example"),
+            "story_id": "h0",
+        }
+        records.append(Dropped(**common, duplicate_of="h0", reason="same") if seq == 2 else Unique(**common))
+    # Partitions and topics have them in another order, and one is there twice, as after a crash.
+    unique = [(3 - seq, seq, msgspec.json.encode(records[seq]), None) for seq in (3, 1, 0, 1)]
+    desk.produce(desk.topics.unique, unique)
+    desk.produce(desk.topics.dropped, [(0, 0, msgspec.json.encode(records[2]), None)])
+    done = desk.replay("kafka:headlines.unique", f"kafka:{desk.topics.dropped}")
+    assert done.exit_code == 0, done.output
+    assert [one["id"] for one in desk.decided()] == ["h0", "h1", "h2", "h3"]
+    assert desk.decided()[2]["duplicate_of"] == "h0"
+
+
+def test_what_comes_while_it_reads_is_left_out_and_progress_is_known(desk: Desk) -> None:
+    desk.produce(desk.topics.raw, [(n % 4, n, raw(f"Port {n} reopens", n), None) for n in range(6)])
+    recording = Recording(desk.client, [desk.topics.raw])
+    records = recording.records()
+    first = next(records)
+    assert (recording.done, recording.total, first.received) == (1, 6, START)
+    desk.produce(desk.topics.raw, [(0, 9, raw("Lock reopens", 9), None)])
+    assert [record.received for record in records] == [START + timedelta(minutes=n) for n in range(1, 6)]
+    assert recording.done == recording.total
+
+
+def test_a_topic_that_is_not_there_and_sources_that_do_not_go_together_are_refused(desk: Desk) -> None:
+    with pytest.raises(UnknownTopicOrPartitionError, match=r"there is no topic gone"):
+        next(Recording(desk.client, ["gone"]).records())
+    done = desk.replay("kafka:gone")
+    assert done.exit_code == 4
+    assert "there is no topic gone" in done.output
+    for sources in (["kafka:alerts"], ["kafka:headlines.raw", "kafka:headlines.dropped"], ["kafka:gone", "rules.yaml"]):
+        assert desk.replay(*sources).exit_code == 2
+    assert desk.replay("rules.yaml", "--from", "2026-03-01").exit_code == 2
+    assert desk.replay("kafka:headlines.raw", "--from", "yesterday").exit_code == 2

@@ -1,0 +1,110 @@
+"""What `wirewatch replay` reads: every form gives the same decisions."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from streams.cli import app
+
+ROWS = [
+    {"headline": "Tanker seized off Hormuz", "published": "2026-03-01T12:00:00Z", "source": "a.example"},
+    {"headline": "Ferry strike ends, for now", "published": "2026-03-01T11:00:00Z", "source": "b.example"},
+    {"headline": "Tanker seized off Hormuz", "published": "2026-03-01T12:05:00Z", "source": "b.example"},
+]
+LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rules.yaml").write_text("rules: [{name: tanker, when: tanker, channels: [desk]}]", "utf-8")
+    return tmp_path
+
+
+def write(form: str, folder: Path) -> Path:
+    """The rows in one form."""
+    file = folder / f"wire.{form}"
+    if form == "csv":
+        with file.open("w", encoding="utf-8", newline="") as out:
+            table = csv.DictWriter(out, list(ROWS[0]))
+            table.writeheader()
+            table.writerows(ROWS)
+    elif form == "jsonl.gz":
+        file.write_bytes(gzip.compress(LINES))
+    elif form == "jsonl":
+        file.write_bytes(LINES)
+    else:
+        pa = pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+        if form == "parquet":
+            import pyarrow.parquet as pq
+
+            pq.write_table(pa.Table.from_pylist(ROWS), file)
+        else:
+            file.write_bytes(pa.compress(LINES, "zstd", asbytes=True))
+    return file
+
+
+@pytest.mark.parametrize("form", ["jsonl", "jsonl.gz", "jsonl.zst", "csv", "parquet"])
+def test_every_form_gives_the_same_decisions(project: Path, form: str) -> None:
+    (project / "wire").mkdir()
+    write(form, project / "wire")
+    command = ["replay", "wire", "--rules", "rules.yaml", "--decisions", "d.jsonl", "--json"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["decisions"] == {"first": 2, "duplicate": 1}
+    assert told["alerts"] == {"tanker": 1}
+    decided = [json.loads(line)["headline"]["headline"] for line in (project / "d.jsonl").read_text().splitlines()]
+    assert decided == [ROWS[1], ROWS[0], ROWS[2]]
+
+
+def test_a_bad_row_is_counted_and_told_with_file_and_line(project: Path) -> None:
+    (project / "wire.csv").write_text("headline,published\nTanker seized,2026-03-01\nTanker,free,again\n", "utf-8")
+    done = CliRunner().invoke(app, ["replay", "wire.csv", "--rules", "rules.yaml"])
+    assert done.exit_code == 0, done.output
+    assert "wire.csv:3: the row has 3 columns, and the first line names 2" in done.output
+    assert "1 could not be read" in done.output
+
+
+def test_standard_input_is_a_source(project: Path) -> None:
+    command = [sys.executable, "-m", "streams.cli", "replay", "-", "--rules", "rules.yaml", "--json"]
+    done = subprocess.run(command, input=LINES, capture_output=True, timeout=60, check=True)
+    assert json.loads(done.stdout)["decisions"] == {"first": 2, "duplicate": 1}
+
+
+def test_silences_of_a_file_hold_alerts_back(project: Path) -> None:
+    write("jsonl", project)
+    silence = {
+        "id": "7f3a9c01",
+        "state": "ended",
+        "query": "rule:tanker AND channel:desk",
+        "starts": "2026-03-01T11:30:00+00:00",
+        "ends": "2026-03-01T12:30:00+00:00",
+        "by": "ann",
+        "comment": "drill",
+    }
+    (project / "s.json").write_text(json.dumps([silence]), "utf-8")
+    command = ["replay", "wire.jsonl", "--rules", "rules.yaml", "--silences", "s.json", "--json"]
+    done = CliRunner().invoke(app, command)
+    told = json.loads(done.stdout)
+    assert told["alerts"] == {}
+    assert told["suppressed"] == {"silenced by 7f3a9c01 until 2026-03-01 12:30 UTC: drill": 1}
+    assert told["not_simulated"] == ["groups", "delivery"]
+
+
+@pytest.mark.parametrize("content", ["{}", '[{"id": "x"}]', "nothing"])
+def test_a_file_that_holds_no_silences_is_refused(project: Path, content: str) -> None:
+    write("jsonl", project)
+    (project / "s.json").write_text(content, "utf-8")
+    command = ["replay", "wire.jsonl", "--rules", "rules.yaml", "--silences", "s.json"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 3
+    assert "s.json: is no list of silences" in done.output
