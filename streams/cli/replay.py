@@ -35,6 +35,7 @@ from streams.cli.common import (
 )
 from streams.cli.ingest import Inputs, LeftOut
 from streams.cli.plan import deduper_of, load_rulebook
+from streams.cli.replay_report import NOT_SIMULATED, Misgivings, Report
 from streams.core.classify import Classifier
 from streams.core.dedupe import Candidate
 from streams.core.document import Problem, RefusedError
@@ -53,6 +54,9 @@ def replay(
     decisions: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="Write every decision there, one a line.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write a page with plots there, to read and to share.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,6 +70,8 @@ def replay(
         wirewatch replay last-quarter.jsonl.gz
 
         wirewatch replay archive/ --rules new-rules/ --json
+
+        wirewatch replay last-quarter.jsonl.gz --report report.html
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
         loaded = settings(config)
@@ -78,8 +84,13 @@ def replay(
         consumers: list[Consumer] = [summary]
         if decisions is not None:
             consumers.append(Written(stack.enter_context(_opened(decisions))))
+        page = Report.of(report, book, loaded) if report is not None else None
+        if page is not None:
+            consumers.append(page.sums)
         run = _Run(summary)
         run.go(engine, _candidates(files, run), consumers)
+        if page is not None:
+            page.write(sources, run.misgivings())
         if as_json:
             print_json(run.as_dict())
         else:
@@ -176,8 +187,12 @@ class _Run:
             "suppressed": dict(summary.suppressed.most_common()),
             "silent": summary.silent,
             "seconds": round(self.seconds, 3),
-            "not_simulated": ["silences", "groups", "delivery"],
+            "not_simulated": list(NOT_SIMULATED),
         }
+
+    def misgivings(self) -> Misgivings:
+        """What kept the replay from being of all headlines, in their order."""
+        return Misgivings(self.unreadable_count, self.order.late, self.interrupted)
 
     def give(self) -> None:
         summary = self.summary
@@ -198,7 +213,7 @@ class _Run:
             out.print(f"  {count:>8,}  held back: {reason}", markup=False)
         if summary.silent:
             out.print(f"never fired: {', '.join(summary.silent)}", markup=False)
-        out.print("not simulated: silences, groups, delivery", markup=False)
+        out.print(f"not simulated: {', '.join(NOT_SIMULATED)}", markup=False)
         if self.interrupted:
             err.print("interrupted; this is how far it came")
 
