@@ -28,7 +28,7 @@ _SEVERITIES = {
 _KINDS = {"first": "var(--s1)", "update": "var(--s2)", "duplicate": "var(--other)"}
 _MANY = {"first": "first reports", "update": "updates", "duplicate": "duplicates"}
 _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_LONGEST_LABEL = 46
+_LONGEST_LABEL = 34
 
 
 def plain(text: str) -> str:
@@ -171,16 +171,14 @@ def _stories(stories: Sequence[StorySoFar]) -> Figure:
     axis = {
         "tickmode": "array",
         "tickvals": ticks,
-        "ticktext": [f"{number + 1}" for number in ticks],
+        "ticktext": [f"{plain(cut(story.headline))}  {number}" for number, story in enumerate(stories, start=1)],
         "range": [len(stories) - 0.5, -0.5],
         "zeroline": False,
     }
     return figure([trace for trace in traces if trace["x"]], hovermode="closest", showlegend=True, yaxis=axis)
 
 
-def _marks(  # noqa: PLR0913, PLR0917 - the looks of one kind of mark
-    stories: Sequence[StorySoFar], kind: str, name: str, symbol: str, size: int, colour: str
-) -> Figure:
+def _marks(stories: Sequence[StorySoFar], kind: str, name: str, symbol: str, size: int, colour: str) -> Figure:
     points = [(row, at, text) for row, story in enumerate(stories) for at, text in story.moments.get(kind, ())]
     raised = -0.22 if kind == "alert" else 0.0  # so that an alert does not hide the headline that it is about
     return {

@@ -21,7 +21,7 @@
     font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif", size: 12.5, color: colour("--ink") },
     margin: { l: 44, r: 10, t: 14, b: 30 }, bargap: 0.15, hovermode: "x unified",
     hoverlabel: { bgcolor: colour("--card"), bordercolor: colour("--line"), font: { color: colour("--ink") }, align: "left" },
-    legend: { orientation: "h", x: 0, xanchor: "left", y: -0.14, yanchor: "top", traceorder: "normal" },
+    legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", traceorder: "normal" },
     ...own,
     xaxis: { ...axis(), showgrid: false, ...own.xaxis },
     yaxis: { ...axis(), rangemode: "tozero", ...own.yaxis },
