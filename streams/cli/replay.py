@@ -35,6 +35,7 @@ from streams.cli.common import (
 )
 from streams.cli.ingest import Inputs, LeftOut
 from streams.cli.plan import deduper_of, load_rulebook
+from streams.cli.replay_parquet import Columns
 from streams.cli.replay_report import NOT_SIMULATED, Misgivings, Report
 from streams.core.classify import Classifier
 from streams.core.dedupe import Candidate
@@ -53,6 +54,9 @@ def replay(
     ] = None,
     decisions: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="Write every decision there, one a line.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE.parquet", help="Write every decision there, one a row.")
     ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Write a page with plots there, to read and to share.")
@@ -84,6 +88,8 @@ def replay(
         consumers: list[Consumer] = [summary]
         if decisions is not None:
             consumers.append(Written(stack.enter_context(_opened(decisions))))
+        if parquet is not None:
+            consumers.append(Columns.opened(parquet, stack))
         page = Report.of(report, book, loaded) if report is not None else None
         if page is not None:
             consumers.append(page.sums)

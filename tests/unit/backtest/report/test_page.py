@@ -14,7 +14,9 @@ from streams.core.conditions import Throttle
 from tests.unit.backtest.report.conftest import Opened, opened
 from tests.unit.backtest.wire import REMEMBERED, START, decided, rule, stream
 
-HOSTILE = "Tanker </script><script>window.pwned = 1</script><img src=http://evil.example/x onerror=window.pwned=1> {{7*7}} &amp;"
+HOSTILE = (
+    "Tanker </script><script>window.pwned = 1</script><img src=//evil.example/x onerror=window.pwned=1> {{7*7}} &amp;"
+)
 PLOTS = {"by_rule", "by_topic", "by_severity", "by_channel", "days", "week", "decisions", "delays", "stories", "untold"}
 
 
