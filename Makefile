@@ -55,7 +55,7 @@ lock: ## Resolve the dependencies anew into requirements.lock (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-header --extra embedded --group build --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-header --extra embedded --extra apprise --extra cluster --extra parquet --group build --group dev \
+		--no-header --extra embedded --extra apprise --extra cluster --extra parquet --extra report --group build --group dev \
 		--constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 clean: ## Remove what the targets above made

@@ -32,6 +32,8 @@ from streams.cli.common import (
 from streams.cli.pace import Pace
 from streams.cli.plan import deduper_of, load_rulebook, read_silences
 from streams.cli.reading import Readable, open_sources
+from streams.cli.replay_parquet import Columns
+from streams.cli.replay_report import Misgivings, Report
 from streams.core.classify import Classifier
 from streams.core.match import Matcher
 from streams.core.pipeline import Engine
@@ -63,6 +65,12 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
     silences: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Silences, as `silence list --all --json` prints them.")
     ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE.parquet", help="Write every decision there, one a row.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write a page with plots there, to read and to share.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,6 +87,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         wirewatch replay archive/ --rules new-rules/ --json
 
         wirewatch replay kafka:headlines.raw --from 2026-03-01T06:00Z
+
+        wirewatch replay last-quarter.jsonl.gz --report report.html
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
         loaded, pace = settings(config), Pace.read(speed)
@@ -90,8 +100,15 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         consumers: list[Consumer] = [summary]
         if decisions is not None:
             consumers.append(Written(stack.enter_context(_opened(decisions))))
+        if parquet is not None:
+            consumers.append(Columns.opened(parquet, stack))
+        page = Report.of(report, book, loaded) if report is not None else None
+        if page is not None:
+            consumers.append(page.sums)
         run = _Run(summary, source, pace, silenced=silences is not None)
         run.go(engine, consumers)
+        if page is not None:
+            page.write(sources, run.misgivings())
         if as_json:
             print_json(run.as_dict())
         else:
@@ -180,6 +197,10 @@ class _Run:
             "seconds": round(self.seconds, 3),
             "not_simulated": self.not_simulated,
         }
+
+    def misgivings(self) -> Misgivings:
+        """What kept the replay from being of all headlines, in their order."""
+        return Misgivings(self.unreadable_count, self.source.late, self.interrupted, self.not_simulated)
 
     def give(self) -> None:
         summary = self.summary

@@ -284,6 +284,8 @@ channels:
         "channels.yaml:8:60: the template: what it makes is no JSON: write values as `{{ … | tojson }}`, without quotes",
         "channels.yaml:10:61: `template`: boddy.j2 cannot be read: No such file or directory (did you mean `body.j2`?)",
         "channels.yaml:11:65: without a template the body is JSON (leave it out, or write a `template`)",
-        "channels.yaml:12:88: `content_type`: a content type is written like application/json or text/plain; charset=utf-8, "
-        "not 'text'",
+        (
+            "channels.yaml:12:88: `content_type`: a content type is written like application/json or text/plain; "
+            "charset=utf-8, not 'text'"
+        ),
     ]

@@ -1,0 +1,104 @@
+"""The files that a replay writes beside what it prints, and what they need to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from streams.backtest.report.page import About, report
+from streams.backtest.report.sums import Sums
+from streams.cli.common import UnreachableError, clock, write_file
+from streams.cli.plan import Rulebook
+from streams.settings import Loaded
+
+
+def named(file: Path, suffix: str, option: str) -> Path:
+    """``file``, if it can be written and is named as it should be; asked before the work, not after it.
+
+    Raises:
+        UnreachableError: its folder is not there.
+    """
+    if file.suffix != suffix:
+        raise typer.BadParameter(f"{option} writes {suffix}: name a file that ends in {suffix}, not {file}")
+    if file.is_dir() or not file.parent.is_dir():
+        what = "it is a folder" if file.is_dir() else f"there is no folder {file.parent}"
+        raise UnreachableError(f"{file} cannot be written: {what}", "choose another place")
+    return file
+
+
+def extra(module: str, name: str, option: str) -> Any:
+    """A module that an extra of wirewatch's brings.
+
+    Raises:
+        UnreachableError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        package = module.partition(".")[0]
+        raise UnreachableError(
+            f"{option} needs {package}, which is not installed",
+            f'pip install "wirewatch[{name}]", or {package} alone into the same environment',
+        ) from None
+
+
+def plotly_script() -> str:
+    """The script that draws plots, to stand in a page.
+
+    Raises:
+        UnreachableError: plotly is not installed.
+    """
+    script: str = extra("plotly.offline", "report", "--report").get_plotlyjs()
+    return script
+
+
+@dataclass(frozen=True, slots=True)
+class Misgivings:
+    """What kept a replay from being of all headlines, in the order of their time, and what it leaves out."""
+
+    unreadable: int = 0
+    late: int = 0
+    interrupted: bool = False
+    not_simulated: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The page of a replay: its sums, which hear of all decisions, and what it is to be made of at the end."""
+
+    file: Path
+    book: Rulebook
+    sums: Sums
+    script: str
+
+    @classmethod
+    def of(cls, file: Path, book: Rulebook, loaded: Loaded) -> Report:
+        """A page to be written to ``file``; what is missing for it is told before the work begins."""
+        place, script = named(file, ".html", "--report"), plotly_script()
+        return cls(place, book, Sums(book.matched.rules, loaded.settings.dedupe.longest), script)
+
+    def write(self, sources: Sequence[str], misgivings: Misgivings) -> None:
+        """Write the page."""
+        write_file(self.file, report(self.sums, about(self.book, sources, misgivings), self.script).encode())
+
+
+def about(book: Rulebook, sources: Sequence[str], misgivings: Misgivings) -> About:
+    """What a page says of the replay that it is about."""
+    return About(
+        sources=[Path(source).name or source for source in sources],
+        rules=len(book.matched.rules),
+        rules_revision=book.matched.revision,
+        taxonomy_revision=book.taxonomy.revision,
+        made=clock(),
+        version=version("wirewatch"),
+        not_simulated=misgivings.not_simulated,
+        unreadable=misgivings.unreadable,
+        late=misgivings.late,
+        interrupted=misgivings.interrupted,
+    )
