@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from alerts.health import Health
-from alerts.notify.interface import Attempt, Dead, Notifier, Result, Retry, Sent
+from alerts.notify.interface import Attempt, BatchNotifier, Dead, Notifier, Result, Retry, Sent
 from alerts.outbox import Leased, Outbox, OutboxError, Outcome
 from alerts.outbox.interface import TERMINAL_TTL
 from streams.core.records import Alert, Delivery
@@ -87,7 +87,7 @@ class RetrySchedule:
         is tried again that would be too old by then.
         """
         due = self._due(leased, retry, now, chance)
-        return None if due is None or self.too_old(leased.alert, due) else due
+        return None if due is None or all(self.too_old(alert, due) for alert in leased.alerts) else due
 
     def too_old(self, alert: Alert, now: datetime) -> bool:
         """Whether it is too late to send an alert."""
@@ -243,6 +243,7 @@ class _Pool:
         self._lease_for = timedelta(seconds=notifier.timeout + setting.timing.lease_margin)
         self._paused_until: datetime | None = None
         self._health = setting.health.of(channel)
+        self._batch = notifier.batch if isinstance(notifier, BatchNotifier) else 1
 
     def wake(self) -> None:
         self._wake.set()
@@ -277,7 +278,7 @@ class _Pool:
     async def _lease(self, limit: int) -> list[Leased]:
         setting = self._setting
         try:
-            jobs = await setting.outbox.lease(self._channel, setting.clock(), self._lease_for, limit)
+            jobs = await setting.outbox.lease(self._channel, setting.clock(), self._lease_for, limit, self._batch)
         except OutboxError as error:
             await _sleep(setting.outage.begins(error))
             return []
@@ -289,18 +290,13 @@ class _Pool:
         step = self._setting.on_step
         step("outbox", "leased")
         attempt = Attempt(leased.attempt, self._setting.clock())
-        if self._setting.retries.too_old(leased.alert, attempt.at):
-            received = leased.alert.headline.received
-            too_old = _Suppressed(
-                f"too old: its headline was received {received:%Y-%m-%d %H:%M} UTC (delivery.max_age)"
-            )
-            await self._end(leased, _delivery(leased, too_old, attempt.number - 1, attempt.at))
+        unsent = [(alert, reason) for alert in leased.alerts if (reason := self._not_to_be_sent(alert, attempt.at))]
+        ended = [_delivery(alert, reason, attempt.number - 1, attempt.at) for alert, reason in unsent]
+        alerts = [alert for alert in leased.alerts if all(alert is not other for other, _ in unsent)]
+        if not alerts:
+            await self._end(leased, ended)
             return
-        if disabled := self._health.disabled:
-            unsent = Dead(f"its channel is disabled since {disabled.since:%Y-%m-%d %H:%M} UTC: {disabled.reason}")
-            await self._end(leased, _delivery(leased, unsent, attempt.number - 1, attempt.at))
-            return
-        result = await self._send(leased, attempt)
+        result = await self._send(alerts, attempt)
         step("outbox", "posted")
         now = self._setting.clock()
         self._health.note(result, now)
@@ -312,26 +308,45 @@ class _Pool:
             elif result.after is not None:
                 self._paused_until = now + timedelta(seconds=result.after)
         excused = isinstance(result, Retry) and result.throttled
-        await self._end(leased, _delivery(leased, result, attempt.number, now), due, excused=excused)
+        ended += [_delivery(alert, result, attempt.number, now) for alert in alerts]
+        await self._end(leased, ended, due, excused=excused)
+
+    def _not_to_be_sent(self, alert: Alert, now: datetime) -> Dead | _Suppressed | None:
+        """Why an alert that is leased is not sent."""
+        if self._setting.retries.too_old(alert, now):
+            received = alert.headline.received
+            return _Suppressed(f"too old: its headline was received {received:%Y-%m-%d %H:%M} UTC (delivery.max_age)")
+        if disabled := self._health.disabled:
+            return Dead(f"its channel is disabled since {disabled.since:%Y-%m-%d %H:%M} UTC: {disabled.reason}")
+        return None
 
     async def _end(
-        self, leased: Leased, delivery: Delivery, due: datetime | None = None, *, excused: bool = False
+        self,
+        leased: Leased,
+        deliveries: Sequence[Delivery],
+        due: datetime | None = None,
+        *,
+        excused: bool = False,
     ) -> None:
         """End the lease by what came of it, and have that recorded and logged."""
-        held = await self._finish(leased, delivery, due, excused=excused)
+        held = await self._finish(leased, deliveries, due, excused=excused)
         self._setting.on_step("outbox", "finished")
         if not held:
-            log.warning("lease had ended", channel=self._channel, alert_id=delivery.alert_id)
-        if held or delivery.outcome == "delivered":
-            # What was delivered is told even where the lease had passed on, so that Kafka knows of its end.
-            self._setting.recorder.add(Outcome(leased.outcome_id, delivery))
-        _tell(delivery)
+            log.warning("lease had ended", channel=self._channel, alert_id=leased.alerts[0].alert_id)
+        for outcome in leased.outcomes(deliveries):
+            if held or outcome.delivery.outcome == "delivered":
+                # What was delivered is told even where the lease had passed on, so that Kafka knows of its end.
+                self._setting.recorder.add(outcome)
+            _tell(outcome.delivery)
 
-    async def _send(self, leased: Leased, attempt: Attempt) -> Result:
+    async def _send(self, alerts: Sequence[Alert], attempt: Attempt) -> Result:
+        notifier = self._notifier
         try:
             # Past the lease, another worker may send it: an attempt ends before.
-            async with asyncio.timeout(self._notifier.timeout + self._setting.timing.lease_margin / 3):
-                return await self._notifier.send(leased.alert, attempt)
+            async with asyncio.timeout(notifier.timeout + self._setting.timing.lease_margin / 3):
+                if len(alerts) > 1 and isinstance(notifier, BatchNotifier):
+                    return await notifier.send_all(alerts, attempt)
+                return await notifier.send(alerts[0], attempt)
         except TimeoutError:
             return Retry(f"not sent within {self._notifier.timeout:g} s")
         except Exception as error:  # noqa: BLE001 - an alert that a notifier trips over must not stop its channel
@@ -339,13 +354,15 @@ class _Pool:
             log.error(  # noqa: TRY400 - the traceback is given without the exception's text
                 "notifier failed",
                 channel=self._channel,
-                alert_id=leased.alert.alert_id,
+                alert_id=alerts[0].alert_id,
                 error=type(error).__name__,
                 at="".join(traceback.format_tb(error.__traceback__)[-2:]),
             )
             return Retry(f"the notifier failed: {type(error).__name__}")
 
-    async def _finish(self, leased: Leased, delivery: Delivery, due: datetime | None, *, excused: bool) -> bool:
+    async def _finish(
+        self, leased: Leased, deliveries: Sequence[Delivery], due: datetime | None, *, excused: bool
+    ) -> bool:
         """End the lease, however long the outbox is away.
 
         Meanwhile the pool leases nothing: the first word to an outbox that is back is what was sent before, or its
@@ -354,12 +371,12 @@ class _Pool:
         setting = self._setting
         while True:
             try:
-                held = await setting.outbox.finish(leased, delivery, due=due, excused=excused)
+                held = await setting.outbox.finish(leased, deliveries, due=due, excused=excused)
             except OutboxError as error:
-                self._unfinished.add(delivery.alert_id)
+                self._unfinished.add(leased.message)
                 await _sleep(min(setting.outage.begins(error), _UNFINISHED_PAUSE))
             else:
-                self._unfinished.discard(delivery.alert_id)
+                self._unfinished.discard(leased.message)
                 setting.outage.ends()
                 return held
 
@@ -372,7 +389,7 @@ class _Suppressed:
     status_code: None = None
 
 
-def _delivery(leased: Leased, result: Result | _Suppressed, attempt: int, now: datetime) -> Delivery:
+def _delivery(alert: Alert, result: Result | _Suppressed, attempt: int, now: datetime) -> Delivery:
     endings: dict[type[Any], Ending] = {
         Sent: "delivered",
         Retry: "retry",
@@ -380,9 +397,9 @@ def _delivery(leased: Leased, result: Result | _Suppressed, attempt: int, now: d
         _Suppressed: "suppressed",
     }
     return Delivery(
-        alert_id=leased.alert.alert_id,
-        channel=leased.alert.channel,
-        rule=leased.alert.rule.name,
+        alert_id=alert.alert_id,
+        channel=alert.channel,
+        rule=alert.rule.name,
         outcome=endings[type(result)],
         attempt=attempt,
         at=now,

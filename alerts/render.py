@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -111,14 +111,26 @@ def webhook_body(alert: Alert) -> bytes:
     return body if len(body) <= BODY_LIMIT else _envelope(*fitted(alert))
 
 
-def fitted(alert: Alert) -> tuple[Alert, Sequence[str]]:
-    """An alert whose webhook's body has at most :data:`BODY_LIMIT` bytes, and what of it was cut.
+def webhook_bodies(alerts: Sequence[Alert]) -> bytes:
+    """The body of a webhook of several alerts: ``{"type": "alerts", "timestamp": ..., "data": [the alerts]}``, as JSON.
+
+    ``timestamp`` is when the latest headline was received. Each has its share of :data:`BODY_LIMIT` bytes; ``truncated``
+    names what was cut from any.
+    """
+    shorter = [fitted(alert, BODY_LIMIT // len(alerts)) for alert in alerts]
+    cut_parts = [part for _, parts in shorter for part in parts]
+    latest = max(alert.headline.received for alert in alerts)
+    return _message("alerts", latest, [alert for alert, _ in shorter], list(dict.fromkeys(cut_parts)))
+
+
+def fitted(alert: Alert, limit: int = BODY_LIMIT) -> tuple[Alert, Sequence[str]]:
+    """An alert whose webhook's body has at most ``limit`` bytes, and what of it was cut.
 
     The least needed parts are shortened or left out, in the order of :data:`_CUTS`.
     """
     truncated: list[str] = []
     for part, shorten in _CUTS:
-        if len(_envelope(alert, truncated)) <= BODY_LIMIT:
+        if len(_envelope(alert, truncated)) <= limit:
             break
         shorter = shorten(alert)
         if shorter != alert:
@@ -128,7 +140,11 @@ def fitted(alert: Alert) -> tuple[Alert, Sequence[str]]:
 
 
 def _envelope(alert: Alert, truncated: Sequence[str]) -> bytes:
-    envelope: dict[str, Any] = {"type": "alert", "timestamp": alert.headline.received, "data": alert}
+    return _message("alert", alert.headline.received, alert, truncated)
+
+
+def _message(kind: str, timestamp: datetime, data: Any, truncated: Sequence[str]) -> bytes:
+    envelope: dict[str, Any] = {"type": kind, "timestamp": timestamp, "data": data}
     if truncated:
         envelope["truncated"] = truncated
     return msgspec.json.encode(envelope)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from alerts.filter import ANYTHING, Filter
 from streams.core.decide import Firing, alert_of
+from streams.core.document import did_you_mean
 from streams.core.hours import Hours, within
 from streams.core.records import Alert, Grouping
 from streams.core.rule import Rule
@@ -28,6 +29,17 @@ UNGROUPED = "..."
 GROUP_WAIT = timedelta(seconds=30)
 GROUP_INTERVAL = timedelta(minutes=5)
 LABEL = "label:"
+
+
+def grouped_by(value: str) -> str:
+    """``value``, if alerts can be grouped by it; a pydantic validator.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    if value not in GROUPED_BY and not (value.startswith(LABEL) and value != LABEL):
+        raise ValueError(f"alerts are not grouped by `{value}`: {did_you_mean(value, GROUPED_BY)}, and `{LABEL}NAME`")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +103,18 @@ class Route:
         return found
 
     def group(self, firing: Firing) -> Grouping | None:
-        """How an alert that comes this way is collected with others."""
+        """How an alert that comes this way is collected with others: as the route says, or else as its rule does."""
         by = self.group_by
         if by is not None and UNGROUPED in by:
-            by = None
-        if by is None and self.repeat_interval is None:
             return None
+        if by is None and self.repeat_interval is None:
+            return _of_rule(firing)
         wait = self.group_wait if self.group_wait is not None else (GROUP_WAIT if by is not None else timedelta())
         interval = self.group_interval or (GROUP_INTERVAL if by is not None else timedelta())
         if self.repeat_interval is not None:
             by = (*(by or ()), *(["rule"] if "rule" not in (by or ()) else []))
             interval = max(interval, self.repeat_interval)
-        values = " ".join(f"{name}={_value(name, firing)}" for name in by or ())
-        return Grouping(key=f"{self.name}: {values}", wait=wait.total_seconds(), interval=interval.total_seconds())
+        return _grouping(self.name, by or (), wait, interval, firing)
 
     def muted(self, firing: Firing) -> str | None:
         """Why what comes this way at the time of the headline is sent to nobody; None if it is sent."""
@@ -178,6 +189,8 @@ class Routing:
 
     root: Route = ROOT
     subscriptions: tuple[Subscription, ...] = ()
+    #: How long after a message to a channel the next one goes, by the channel: what comes meanwhile is one digest.
+    pauses: Mapping[str, timedelta] = field(default_factory=dict)
 
     def rules(self) -> list[Rule]:
         """The rules that stand for subscriptions with queries of their own, for the matcher to know."""
@@ -220,7 +233,15 @@ class ChannelRouter:
 
     def alerts(self, firing: Firing) -> list[Alert]:
         """One alert for each channel that is told, and for each that is not, though it would be, with the reason."""
-        return [alert_of(firing, way.channel, suppressed=way.suppressed, group=way.group) for way in self.ways(firing)]
+        return [
+            alert_of(firing, way.channel, suppressed=way.suppressed, group=way.group or self._rate(way.channel))
+            for way in self.ways(firing)
+        ]
+
+    def _rate(self, channel: str) -> Grouping | None:
+        """How alerts are collected that come faster than their channel takes them, and are in no other group."""
+        pause = self.routing.pauses.get(channel)
+        return Grouping(key="rate", interval=pause.total_seconds()) if pause else None
 
     def ways(self, firing: Firing) -> list[Way]:
         """The way of a firing to each of its channels.
@@ -259,6 +280,18 @@ class ChannelRouter:
     def _silenced(self, way: Way, firing: Firing) -> Way:
         reason = way.suppressed or self.silences.reason(firing, way.channel)
         return way if reason == way.suppressed else Way(way.channel, way.via, way.group, reason)
+
+
+def _of_rule(firing: Firing) -> Grouping | None:
+    group = firing.rule.group
+    if group is None:
+        return None
+    return _grouping(f"rule {firing.rule.name}", group.by, group.wait, group.interval, firing)
+
+
+def _grouping(name: str, by: Sequence[str], wait: timedelta, interval: timedelta, firing: Firing) -> Grouping:
+    values = " ".join(f"{what}={_value(what, firing)}" for what in by)
+    return Grouping(key=f"{name}: {values}", wait=wait.total_seconds(), interval=interval.total_seconds())
 
 
 def _value(name: str, firing: Firing) -> str:

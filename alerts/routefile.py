@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from alerts.filter import ANYTHING, Filter, FilterModel, Globs, Texts, one_or_several
-from alerts.route import GROUPED_BY, LABEL, ROOT, UNGROUPED, NamedHours, Route, every
+from alerts.route import ROOT, UNGROUPED, NamedHours, Route, grouped_by
 from alerts.secret import named
 from alerts.userfile import read_text
 from streams.core.document import Document, Problem, RefusedError, check, did_you_mean, parse
@@ -40,11 +40,7 @@ _DEEPEST = 20
 
 
 def _grouped_by(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        if value not in (*GROUPED_BY, UNGROUPED) and not (value.startswith(LABEL) and value != LABEL):
-            hint = did_you_mean(value, GROUPED_BY)
-            raise ValueError(f"alerts are not grouped by `{value}`: {hint}, and `{LABEL}NAME`")
-    return values
+    return tuple(value if value == UNGROUPED else grouped_by(value) for value in values)
 
 
 def _at_least_a_second(span: timedelta) -> timedelta:
@@ -110,12 +106,7 @@ def load_routes(path: Path, known: Known) -> Route:
     Raises:
         RefusedError: the file cannot be read, or is wrong; with every problem in it.
     """
-    root = read_routes(read_text(path, _NO_FILE), str(path), known)
-    if any(route.group_by is not None or route.repeat_interval is not None for route in every(root)):
-        # The outbox sends each alert by itself, and a key that did nothing would be a promise.
-        hint = "take `group_by` and `repeat_interval` out; `throttle` and `repeat` of a rule hold back what is too much"
-        raise RefusedError([Problem(str(path), 0, 0, "alerts are not collected into groups yet", hint)])
-    return root
+    return read_routes(read_text(path, _NO_FILE), str(path), known)
 
 
 def read_routes(text: str, file: str, known: Known) -> Route:

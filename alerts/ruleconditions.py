@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, WithJsonSchema
 from pydantic import model_validator as validates
 
-from streams.core.conditions import Absence, Burst, By, Repeat, Sequence, Spike, Throttle
+from alerts.route import GROUP_INTERVAL, GROUP_WAIT, grouped_by
+from streams.core.conditions import Absence, Burst, By, Collect, Repeat, Sequence, Spike, Throttle
 from streams.core.duration import parse_duration, written
 from streams.core.hours import WeeklyHours
 
@@ -26,6 +27,8 @@ def _some(span: timedelta) -> timedelta:
     return span
 
 
+#: A span of time that alerts wait to be told together, also none.
+Wait = Annotated[timedelta, BeforeValidator(parse_duration), WithJsonSchema(_SPAN_SCHEMA)]
 #: A span of event time that a rule looks back.
 Span = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_some), WithJsonSchema(_SPAN_SCHEMA)]
 ActiveHours = Annotated[
@@ -128,6 +131,21 @@ class SequenceModel(_Keys):
         return Sequence(self.within, self.by)
 
 
+class GroupModel(_Keys):
+    """Collect alerts into one message."""
+
+    by: Annotated[
+        list[Annotated[StrictStr, AfterValidator(grouped_by)]],
+        BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    ] = Field([], description="What has a message of its own.")
+    wait: Wait = Field(GROUP_WAIT, description="How long the first message waits for company, such as 30s.")
+    interval: Wait = Field(GROUP_INTERVAL, description="How long after a message the next one goes, at the earliest.")
+
+    def settings(self) -> Collect:
+        return Collect(tuple(self.by), self.wait, self.interval)
+
+
 class ConditionKeys(BaseModel):
     """The keys themselves, for a rule to have."""
 
@@ -141,6 +159,7 @@ class ConditionKeys(BaseModel):
     repeat: Annotated[RepeatModel | None, _short("after")] = Field(
         None, description="A pause after each alert of a story, such as 4h."
     )
+    group: GroupModel | None = Field(None, description="Collect the alerts of a channel into one message.")
     active: ActiveHours = Field(
         (), description="When the rule alerts, such as `mon-fri 07:00-19:00 Europe/London`.", validate_default=False
     )
@@ -160,4 +179,5 @@ class ConditionKeys(BaseModel):
             "throttle": self.throttle.settings() if self.throttle else None,
             "repeat": self.repeat.settings() if self.repeat else None,
             "active": self.active,
+            "group": self.group.settings() if self.group else None,
         }

@@ -23,10 +23,24 @@ class WebhookMessage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=Tr
     truncated: tuple[str, ...] = ()
 
 
+class WebhookMessages(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """The body of a webhook of several alerts. ``truncated`` names the parts that were shortened or left out of any."""
+
+    type: Literal["alerts"]
+    timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
+    data: Annotated[tuple[Alert, ...], msgspec.Meta(min_length=2)]
+    truncated: tuple[str, ...] = ()
+
+
 def webhook_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of a webhook's body."""
-    schema = msgspec.json.schema(WebhookMessage)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A webhook of wirewatch", **schema}
+    bodies, records = msgspec.json.schema_components([WebhookMessage, WebhookMessages], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A webhook of wirewatch",
+        "anyOf": list(bodies),
+        "$defs": records,
+    }
 
 
 def as_text() -> str:

@@ -7,14 +7,15 @@ A new kind of channel is one module with a :class:`ChannelSettings` and a :class
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from streams.core.records import Alert
 
@@ -119,7 +120,7 @@ class Notifier(Protocol):
 class BatchNotifier(Notifier, Protocol):
     """A notifier that can tell several alerts in one message. For any other, the alerts of a group go one by one.
 
-    ``batch`` is the most alerts that one message takes. The dispatcher does not collect alerts yet, and calls ``send`` alone.
+    ``batch`` is the most alerts that one message takes.
     """
 
     @property
@@ -141,6 +142,22 @@ def message_id(alerts: Sequence[Alert]) -> str:
     return f"ms_{digest.hexdigest()[:32]}"
 
 
+def _pause(value: Any) -> timedelta:
+    """``value`` such as ``1/s`` or ``20/m``: how long after a message the next one may go."""
+    if isinstance(value, timedelta):
+        return value
+    found = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or not int(found[1]):
+        raise ValueError("a rate is written like 1/s, 20/m or 100/h")
+    return timedelta(seconds={"s": 1, "m": 60, "h": 3600}[found[2]]) / int(found[1])
+
+
+_RATE = re.compile(r"([0-9]{1,4}) */ *([smh])")
+
+#: The pause between two messages, written as a rate.
+Rate = Annotated[timedelta, BeforeValidator(_pause)]
+
+
 class ChannelSettings(BaseModel, ABC):
     """The settings of one channel in ``channels.yaml``; each kind has its own, told apart by ``type``.
 
@@ -153,6 +170,7 @@ class ChannelSettings(BaseModel, ABC):
 
     type: str
     subscribe: Any = None  # read by alerts.subscriptions; here, so that it is a key that a channel may have
+    rate: Rate | None = None  # how often a message goes at the most; what comes faster is one digest
     notify_on_failure: str | None = None  # the channel that is told should this one be disabled
 
     def faults(self, folder: Path) -> Iterator[Fault]:

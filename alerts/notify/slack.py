@@ -9,21 +9,21 @@ twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import httpx
 import msgspec
 from pydantic import PlainValidator
 
 from alerts import egress
-from alerts.notify.interface import Attempt, ChannelError, ChannelSettings, Dead, Result, Retry, Sent
+from alerts.notify.interface import Attempt, ChannelError, ChannelSettings, Dead, Rate, Result, Retry, Sent
 from alerts.notify.reach import AllowPrivate, ChannelTls
 from alerts.notify.webhook import Timeout, open_url
 from alerts.secret import Reference, reference
-from alerts.slack.message import alert_message
+from alerts.slack.message import LISTED, alert_message, digest_message
 from streams.core.records import Alert
 
 _ERROR_CODE = re.compile(rb"[a-z_]{2,64}")
@@ -39,6 +39,7 @@ class SlackSettings(ChannelSettings):
     timeout: Timeout = timedelta(seconds=15)
     allow_private: AllowPrivate = False
     tls: ChannelTls | None = None
+    rate: Rate | None = timedelta(seconds=1)  # what Slack takes for a channel
 
     def open(self, environ: Mapping[str, str], folder: Path) -> SlackNotifier:
         url = open_url(self.url, environ, folder, allow_private=self.allow_private)
@@ -51,6 +52,7 @@ class SlackNotifier:
     """Posts alerts to one Slack channel."""
 
     concurrency = 1
+    batch = LISTED
 
     def __init__(self, url: httpx.URL, transport: httpx.AsyncBaseTransport, *, timeout: float) -> None:
         self.timeout = timeout
@@ -59,7 +61,14 @@ class SlackNotifier:
 
     async def send(self, alert: Alert, attempt: Attempt) -> Result:
         """Post the alert. A 4xx is final: Slack will never take this message, or the channel is gone."""
-        body = msgspec.json.encode(alert_message(alert))
+        return await self._post(alert_message(alert), attempt)
+
+    async def send_all(self, alerts: Sequence[Alert], attempt: Attempt) -> Result:
+        """Post one digest."""
+        return await self._post(digest_message(alerts), attempt)
+
+    async def _post(self, message: Mapping[str, Any], attempt: Attempt) -> Result:
+        body = msgspec.json.encode(message)
         headers = {"content-type": "application/json; charset=utf-8"}
         try:
             answer = await egress.post(self._transport, self._url, headers, body, self.timeout)

@@ -18,7 +18,7 @@ import httpx
 from pydantic import AfterValidator, Field, PlainValidator
 
 from alerts import egress, render, signature
-from alerts.notify.interface import Attempt, ChannelError, ChannelSettings, Dead, Fault, Result, Retry, Sent
+from alerts.notify.interface import Attempt, ChannelError, ChannelSettings, Dead, Fault, Result, Retry, Sent, message_id
 from alerts.notify.reach import AllowPrivate, ChannelTls
 from alerts.secret import WAY_OUT, Reference, SecretError, find_reference, looks_secret, reference, uncover
 from alerts.template import BodyTemplate, TemplateError
@@ -115,6 +115,7 @@ class WebhookSettings(ChannelSettings):
     concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     allow_private: AllowPrivate = False
     tls: ChannelTls | None = None
+    batch: Annotated[int, Field(ge=1, le=50)] = 10
     template: Annotated[str, Field(min_length=1)] | None = None
     content_type: Annotated[str, AfterValidator(_content_type)] = "application/json"
 
@@ -173,6 +174,7 @@ class WebhookSettings(ChannelSettings):
             headers=headers,
             timeout=self.timeout.total_seconds(),
             concurrency=self.concurrency,
+            batch=self.batch if template is None else 1,
             template=template,
         )
 
@@ -224,7 +226,7 @@ def _header_value(name: str, value: Reference | str, environ: Mapping[str, str],
 class WebhookNotifier:
     """Posts alerts to one URL, signed with each of the ``keys``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the settings of a channel, named by who opens one
         self,
         url: httpx.URL,
         transport: httpx.AsyncBaseTransport,
@@ -233,10 +235,12 @@ class WebhookNotifier:
         headers: Mapping[str, str],
         timeout: float,
         concurrency: int,
+        batch: int = 1,
         template: BodyTemplate | None = None,
     ) -> None:
         self.timeout = timeout
         self.concurrency = concurrency
+        self.batch = batch
         self._url = url
         self._transport = transport
         self._keys = keys
@@ -249,7 +253,14 @@ class WebhookNotifier:
             body = self._template.body(alert) if self._template else render.webhook_body(alert)
         except TemplateError as error:
             return Dead(f"the template, {error}")
-        headers = self._headers | signature.headers(self._keys, alert.alert_id, attempt.at, body)
+        return await self._post(alert.alert_id, body, attempt)
+
+    async def send_all(self, alerts: Sequence[Alert], attempt: Attempt) -> Result:
+        """Post several alerts in one webhook, whose id follows from theirs."""
+        return await self._post(message_id(alerts), render.webhook_bodies(alerts), attempt)
+
+    async def _post(self, name: str, body: bytes, attempt: Attempt) -> Result:
+        headers = self._headers | signature.headers(self._keys, name, attempt.at, body)
         try:
             answer = await egress.post(self._transport, self._url, headers, body, self.timeout)
         except egress.UnreachableError as error:

@@ -5,6 +5,10 @@ until a worker *leases* it for a while to send it; when the worker has *finished
 queued for another attempt. A lease that runs out, because its worker died, makes the alert due again. Every
 lease has a fencing token, higher than all before it: who comes with an old one changes nothing.
 
+What is leased is a *message*. An alert of no group is one by itself. Those of a group are collected into one until
+`streams.core.grouping.next_message` says that it goes; what is in it is settled by its first lease, so that every attempt
+sends the same, and what comes later is for the group's next message.
+
 The outcome of an attempt is noted in the same step that ends the lease, and stays until it is known to be in
 Kafka, so none is lost between the two (a transactional outbox). It may be published twice.
 
@@ -13,7 +17,7 @@ All times are aware. Every method raises :class:`OutboxError` where the store ca
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -43,27 +47,27 @@ class Durability(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """An alert that its holder alone may send until the lease ends.
+    """A message that its holder alone may send until the lease ends: one alert or more, in the order in which they came.
 
-    ``attempt`` counts the leases of the alert, this one included; ``failures`` those of its attempts that
-    speak against it. ``since`` is when it was first scheduled.
+    ``attempt`` counts the leases of the message, this one included; ``failures`` those of its attempts that
+    speak against it. ``since`` is when its first alert was scheduled. ``message`` is what the outbox knows it by.
     """
 
-    alert: Alert
+    alerts: tuple[Alert, ...]
     attempt: int
     failures: int
     since: datetime
     token: int
+    message: str
 
-    @property
-    def outcome_id(self) -> str:
-        """Names the outcome of this lease among all outcomes of the channel."""
-        return f"{self.alert.alert_id}:{self.token}"
+    def outcomes(self, deliveries: Iterable[Delivery]) -> list[Outcome]:
+        """What came of this lease, by ids that tell it apart from all other outcomes of the channel."""
+        return [Outcome(f"{delivery.alert_id}:{self.token}", delivery) for delivery in deliveries]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A noted outcome. ``id`` is the :attr:`Leased.outcome_id` it came of."""
+    """A noted outcome, of a lease (:meth:`Leased.outcomes`) or of a revival."""
 
     id: str
     delivery: Delivery
@@ -71,7 +75,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The alerts of a channel: each is ``queued``, ``leased``, ``done`` or ``dead``. ``due`` are queued, too.
+    """The alerts of a channel: each is ``queued``, ``leased``, ``done`` or ``dead``. ``due`` counts messages.
 
     ``done`` and ``dead`` count the last days only (:data:`TERMINAL_TTL`).
     """
@@ -101,11 +105,21 @@ def revival(alert: Alert, now: datetime) -> Outcome:
     return Outcome(f"{alert.alert_id}:revived:{int(now.timestamp() * 1000)}", delivery)
 
 
+def check_due(deliveries: Sequence[Delivery], due: datetime | None) -> None:
+    """Refuse a lease to end in a way that an outbox does not know.
+
+    Raises:
+        ValueError: an alert is tried again and it is not said when, or the other way round.
+    """
+    if (due is not None) != any(delivery.outcome == "retry" for delivery in deliveries):
+        raise ValueError("an alert is due again after a retry, and only then")
+
+
 class Outbox(Protocol):
     """Alerts on their way out, channel by channel."""
 
     async def schedule(self, alerts: Sequence[Alert], now: datetime) -> int:
-        """Queue alerts, due at once, in this order within a channel.
+        """Queue alerts, due at once, in this order within a channel; those that have a group, when its message goes.
 
         Alerts that are queued or leased already, or came to their end, are passed over.
 
@@ -122,17 +136,22 @@ class Outbox(Protocol):
         """
         ...
 
-    async def lease(self, channel: str, now: datetime, lease_for: timedelta, limit: int) -> list[Leased]:
-        """Take up to ``limit`` due alerts of a channel, the longest due first."""
+    async def lease(
+        self, channel: str, now: datetime, lease_for: timedelta, limit: int, batch: int = 1
+    ) -> list[Leased]:
+        """Take up to ``limit`` due messages of a channel, the longest due first.
+
+        None has more than ``batch`` alerts: what a group has collected beyond that is due as messages of its own.
+        """
         ...
 
     async def finish(
-        self, leased: Leased, delivery: Delivery, *, due: datetime | None = None, excused: bool = False
+        self, leased: Leased, deliveries: Sequence[Delivery], *, due: datetime | None = None, excused: bool = False
     ) -> bool:
-        """End a lease by what came of it, and note ``delivery`` as its outcome.
+        """End a lease by what came of it, and note ``deliveries``, one of each of its alerts, as outcomes.
 
-        The outcome ``retry`` makes the alert due again at ``due``, and adds to its failures unless it is
-        ``excused``; ``dead`` keeps the alert among the dead; any other outcome means that it is done.
+        The outcome ``retry`` leaves an alert in the message, which is due again at ``due``, and adds to its failures
+        unless it is ``excused``; ``dead`` keeps the alert among the dead; any other outcome means that it is done.
 
         Returns:
             False, with nothing changed, where the lease has ended or passed to another holder in the

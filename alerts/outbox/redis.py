@@ -3,18 +3,25 @@
 Keys of a channel share a hash tag, ``{prefix}:outbox:{{channel}}:name``, and so a cluster node:
 
 ========================  ======  ====================================================================
-``queue``                 zset    alert id → when it is due; of a leased alert, when the lease ends (ms)
+``queue``                 zset    message → when it is due; of a leased one, when the lease ends (ms)
 ``jobs``                  hash    alert id → the alert as JSON
-``state``                 hash    alert id → first scheduled (ms), attempts, failures, token or 0
+``state``                 hash    message → first scheduled (ms), attempts, failures, token or 0
 ``leases``                zset    alert id → when its lease ends (ms)
 ``tokens``                string  the last fencing token
 ``done``, ``dead``        zset    alert id → when the terminal marker expires (ms)
 ``dead_jobs``             hash    alert id → the dead alert as JSON
+``open``                  hash    key of a group → the message that collects its alerts
+``groups``                hash    message that collects → interval to the next one (ms) and key
+``members``               hash    message of a group → the ids of its alerts, a line each
+``message_of``            hash    alert id → its message, if that is of a group
+``pauses``                zset    key of a group → when the interval after its last message ends (ms)
 ``outcomes``              hash    outcome id → the Delivery as JSON, until it is in Kafka
 ``outcome_times``         zset    outcome id → when it was noted (ms)
 ``epoch``                 string  random, written once
 ``served``                string  until when somebody serves the channel (ms)
 ========================  ======  ====================================================================
+
+The message of an alert without a group is known by the alert's id, and stands in ``queue`` and ``state`` alone.
 """
 
 from __future__ import annotations
@@ -27,13 +34,24 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import resources
+from itertools import islice
 from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from alerts.outbox.interface import TERMINAL_TTL, Counts, Durability, Leased, Outbox, OutboxError, Outcome, revival
+from alerts.outbox.interface import (
+    TERMINAL_TTL,
+    Counts,
+    Durability,
+    Leased,
+    Outbox,
+    OutboxError,
+    Outcome,
+    check_due,
+    revival,
+)
 from streams.core.records import Alert, Delivery
 
 #: Alerts of one script call: each call holds up all of Redis while it runs.
@@ -101,37 +119,59 @@ class RedisOutbox(Outbox):
 
     def _schedule_calls(self, alerts: Sequence[Alert], now: datetime) -> Iterator[_Call]:
         for channel, of_channel in _by_channel(alerts).items():
-            keys = self._keys(channel, "queue", "jobs", "state", "done", "dead", "tokens")
+            keys = self._keys(
+                channel,
+                *("queue", "jobs", "state", "done", "dead", "tokens"),
+                *("open", "groups", "members", "message_of", "pauses"),
+            )
             following = len(of_channel)
             for batch in _batches(of_channel):
                 following -= len(batch)
-                pairs = [part for alert in batch for part in (alert.alert_id, msgspec.json.encode(alert))]
-                yield keys, [_at(now), following, *pairs]
+                parts = [part for alert in batch for part in _parts(alert)]
+                yield keys, [_at(now), following, *parts]
 
-    async def lease(self, channel: str, now: datetime, lease_for: timedelta, limit: int) -> list[Leased]:
-        keys = self._keys(channel, "queue", "jobs", "state", "leases", "tokens")
+    async def lease(
+        self, channel: str, now: datetime, lease_for: timedelta, limit: int, batch: int = 1
+    ) -> list[Leased]:
+        keys = self._keys(
+            channel,
+            *("queue", "jobs", "state", "leases", "tokens"),
+            *("open", "groups", "members", "message_of", "pauses"),
+        )
         with _translated():
-            found = await self._lease(keys, [_at(now), _at(now + lease_for), limit])
-        return [
-            Leased(_alert.decode(payload), int(attempt), int(failures), _moment(since), int(token))
-            for payload, since, attempt, failures, token in zip(*[iter(found)] * 5, strict=True)
-        ]
+            found = iter(await self._lease(keys, [_at(now), _at(now + lease_for), limit, batch]))
+        leased = []
+        for message in found:
+            since, attempt, failures, token, number = islice(found, 5)
+            alerts = tuple(map(_alert.decode, islice(found, int(number))))
+            leased.append(
+                Leased(alerts, int(attempt), int(failures), _moment(since), int(token), str(message, "utf-8"))
+            )
+        return leased
 
     async def finish(
-        self, leased: Leased, delivery: Delivery, *, due: datetime | None = None, excused: bool = False
+        self, leased: Leased, deliveries: Sequence[Delivery], *, due: datetime | None = None, excused: bool = False
     ) -> bool:
-        ending = {"retry": "retry", "dead": "dead"}.get(delivery.outcome, "done")
-        now = _at(delivery.at)
-        if (due is None) == (ending == "retry"):
-            raise ValueError("an alert is due again after a retry, and only then")
+        check_due(deliveries, due)
         keys = self._keys(
-            leased.alert.channel,
+            leased.alerts[0].channel,
             *("queue", "jobs", "state", "leases", "done", "dead", "dead_jobs", "outcomes", "outcome_times"),
+            *("members", "message_of", "pauses"),
         )
-        time = now + self._terminal_ttl if due is None else _at(due)
-        head: list[Any] = [leased.alert.alert_id, leased.token, ending, time, 0 if excused else 1, now]
+        now = _at(deliveries[0].at)
+        head: list[Any] = [leased.message, leased.token, now + self._terminal_ttl, _at(due) if due else 0]
+        parts = [
+            part
+            for outcome in leased.outcomes(deliveries)
+            for part in (
+                outcome.delivery.alert_id,
+                {"retry": "retry", "dead": "dead"}.get(outcome.delivery.outcome, "done"),
+                outcome.id,
+                msgspec.json.encode(outcome.delivery),
+            )
+        ]
         with _translated():
-            return bool(await self._finish(keys, [*head, leased.outcome_id, msgspec.json.encode(delivery)]))
+            return bool(await self._finish(keys, [*head, 0 if excused else 1, now, *parts]))
 
     async def published(self, channel: str, ids: Collection[str]) -> None:
         if not ids:
@@ -156,11 +196,11 @@ class RedisOutbox(Outbox):
         ]
 
     async def counts(self, channel: str, now: datetime) -> Counts:
-        queue, leases, done, dead = self._keys(channel, "queue", "leases", "done", "dead")
+        queue, jobs, leases, done, dead = self._keys(channel, "queue", "jobs", "leases", "done", "dead")
         later = f"({_at(now)}"
         with _translated():
             async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.zcard(queue)
+                pipe.hlen(jobs)
                 pipe.zcount(queue, "-inf", _at(now))
                 for key in (leases, done, dead):
                     pipe.zcount(key, later, "+inf")
@@ -176,6 +216,7 @@ class RedisOutbox(Outbox):
             async with self._redis.pipeline(transaction=True) as pipe:
                 for key in self._keys(channel, "queue", "done", "dead"):
                     pipe.zmscore(key, asked)
+                pipe.hmget(self._keys(channel, "message_of")[0], asked)
                 scores = await pipe.execute()
         return {name for name, *found in zip(asked, *scores, strict=True) if any(score is not None for score in found)}
 
@@ -247,7 +288,11 @@ class RedisOutbox(Outbox):
         expires = _at(now) + self._terminal_ttl
         calls = [
             (
-                self._keys(channel, "queue", "jobs", "state", "leases", "done", "dead"),
+                self._keys(
+                    channel,
+                    *("queue", "jobs", "state", "leases", "done", "dead"),
+                    *("open", "groups", "members", "message_of"),
+                ),
                 [expires, *(alert.alert_id for alert in batch)],
             )
             for channel, of_channel in _by_channel(alerts).items()
@@ -283,6 +328,14 @@ class RedisOutbox(Outbox):
 
     def _keys(self, channel: str, *names: str) -> list[str]:
         return [f"{self._prefix}:outbox:{{{channel}}}:{name}" for name in names]
+
+
+def _parts(alert: Alert) -> Iterator[str | int | bytes]:
+    """An alert as the script that schedules it is given it."""
+    yield alert.alert_id
+    yield msgspec.json.encode(alert)
+    group = alert.group
+    yield from (-1, 0, "") if group is None else (round(group.wait * 1000), round(group.interval * 1000), group.key)
 
 
 #: The keys and the arguments of a script.

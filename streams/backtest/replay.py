@@ -116,10 +116,12 @@ class Summary:
     decisions: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
     suppressed: Counter[str] = field(default_factory=Counter)
+    messages: Counter[str] = field(default_factory=Counter)
 
     def take(self, one: Decided | Message) -> None:
         """Add it."""
         if isinstance(one, Message):
+            self.messages[one.channel] += 1
             return
         if one.headline is not None:
             self.first, self.last = self.first or one.at, one.at

@@ -133,7 +133,8 @@ def load_routing(loaded: Loaded, listing: Listing, known: Known) -> tuple[Routin
     problems += twice(subscriptions)
     if problems:
         raise RefusedError(problems)
-    return Routing(root, tuple(written.subscription for written in subscriptions)), subscriptions
+    pauses = {name: pause for name, channel in listing.channels.items() if (pause := channel.settings.rate)}
+    return Routing(root, tuple(written.subscription for written in subscriptions), pauses), subscriptions
 
 
 def load_taxonomy(paths: list[Path]) -> Taxonomy:

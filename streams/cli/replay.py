@@ -15,6 +15,7 @@ import typer
 from alerts.route import ChannelRouter, NoSilences
 from connectors.interface import Unreadable
 from streams.backtest.decided import Decided, Message
+from streams.backtest.messages import with_messages
 from streams.backtest.replay import Consumer, Summary
 from streams.backtest.replay import replay as decisions_of
 from streams.cli.common import (
@@ -134,8 +135,9 @@ class Written:
         self._encode = msgspec.json.Encoder().encode
 
     def take(self, one: Decided | Message) -> None:
-        """Write it."""
-        self._file.write(self._encode(one) + b"\n")
+        """Write a decision; what channels would have been sent follows from it, and is counted elsewhere."""
+        if isinstance(one, Decided):
+            self._file.write(self._encode(one) + b"\n")
 
     def finish(self) -> None:
         """Bring it to the disk's cache."""
@@ -162,7 +164,7 @@ class _Run:
 
     @property
     def not_simulated(self) -> list[str]:
-        return [*([] if self.silenced else ["silences"]), "groups", "delivery"]
+        return [*([] if self.silenced else ["silences"]), "delivery"]
 
     def go(self, engine: Engine, consumers: Sequence[Consumer]) -> None:
         """Replay all of it, or until Ctrl-C."""
@@ -170,7 +172,7 @@ class _Run:
         candidates = self.pace.of(self.source.candidates(self.refuse))
         try:
             with self.pace.shown(self.source.total, self.source.done) as tell:
-                for number, one in enumerate(decisions_of(candidates, engine)):
+                for number, one in enumerate(with_messages(decisions_of(candidates, engine))):
                     for consumer in consumers:
                         consumer.take(one)
                     tell(number)
@@ -193,6 +195,7 @@ class _Run:
             "late": self.source.late,
             "alerts": dict(summary.alerts.most_common()),
             "suppressed": dict(summary.suppressed.most_common()),
+            "messages": dict(summary.messages.most_common()),
             "silent": summary.silent,
             "seconds": round(self.seconds, 3),
             "not_simulated": self.not_simulated,
@@ -214,7 +217,8 @@ class _Run:
             out.print(f"{self.unreadable_count:,} could not be read", markup=False)
         if self.source.late:
             out.print(f"{several(self.source.late, 'headline')} came too late to be put in order", markup=False)
-        out.print(f"{several(summary.alerts.total(), 'alert')}", markup=False)
+        told = f" in {several(summary.messages.total(), 'message')} to channels" if summary.messages else ""
+        out.print(f"{several(summary.alerts.total(), 'alert')}{told}", markup=False)
         for rule, count in summary.alerts.most_common():
             out.print(f"  {count:>8,}  {rule}", markup=False)
         for reason, count in summary.suppressed.most_common():

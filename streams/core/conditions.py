@@ -105,6 +105,22 @@ class Absence:
         return f"absence: when no such headline has come for {written(self.span)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Collect the alerts of a channel, those apart that differ in what ``by`` names, into one message.
+
+    The first goes after ``wait``, with what came meanwhile; the next not before ``interval`` after that.
+    """
+
+    by: tuple[str, ...]
+    wait: timedelta
+    interval: timedelta
+
+    def __str__(self) -> str:
+        apart = f", by {' and '.join(self.by)}" if self.by else ""
+        return f"group: one message after {written(self.wait)}, the next after {written(self.interval)}{apart}"
+
+
 def _apart(by: By) -> str:
     return "" if by == "rule" else f", each {by} apart"
 

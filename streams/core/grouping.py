@@ -11,16 +11,13 @@ from datetime import datetime, timedelta
 from streams.core.records import Grouping
 
 
-def next_message(group: Grouping, began: datetime, last: datetime | None) -> datetime:
+def next_message(group: Grouping, began: datetime, pause: datetime | None) -> datetime:
     """When the alerts that wait in a group go, all in one message.
 
-    ``began`` is when the oldest of them came, ``last`` when the group's last message went, or None where none has.
-
-    While ``interval`` has not passed since the last message, the next goes at its end, however lately its alerts came.
-    After that the group is quiet, and begins anew: what comes waits ``wait`` for company.
+    ``began`` is when the first of them came. ``pause`` is when the interval after the group's last message ends, if there was
+    one, and not before that goes the next, however lately its alerts came. Else the group has been quiet, and begins anew:
+    what comes waits ``wait`` for company.
     """
-    if last is not None:
-        open_again = last + timedelta(seconds=group.interval)
-        if began < open_again:
-            return open_again
+    if pause is not None and began < pause:
+        return pause
     return began + timedelta(seconds=group.wait)

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from streams.core.conditions import Burst, Condition, Repeat, Spike, Throttle
+from streams.core.conditions import Burst, Collect, Condition, Repeat, Spike, Throttle
 from streams.core.duration import written
 from streams.core.hours import Hours, within
 from streams.core.query import Query
@@ -32,7 +32,7 @@ class Rule:
     which the rule fires. One that is ``staged`` fires and alerts nobody, and so does one outside its ``active`` hours.
 
     With a ``condition`` the rule fires by what other headlines it matched, or by what its ``prelude`` did, which is the
-    first half of a sequence. ``throttle`` and ``repeat`` hold its alerts back.
+    first half of a sequence. ``throttle`` and ``repeat`` hold its alerts back, and ``group`` collects them.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Rule:
     throttle: Throttle | None = None
     repeat: Repeat | None = None
     active: tuple[Hours, ...] = ()
+    group: Collect | None = None
 
     @property
     def restraints(self) -> tuple[Repeat | Throttle, ...]:
@@ -59,7 +60,7 @@ class Rule:
     @property
     def beyond_the_query(self) -> list[str]:
         """What the rule asks or holds back beside its query, for a person."""
-        found = [str(part) for part in (self.condition, *self.restraints) if part is not None]
+        found = [str(part) for part in (self.condition, *self.restraints, self.group) if part is not None]
         if self.prelude is not None:
             found.append(f"what must come before: {self.prelude}")
         if self.once_a_story:
@@ -128,7 +129,7 @@ class Rule:
                 *([self.expiry.isoformat()] if self.expiry else []),
                 *([self.stage] if self.stage != "live" else []),
                 *([str(self.prelude)] if self.prelude else []),
-                *[_parts(part) for part in (self.condition, self.throttle, self.repeat) if part],
+                *[_parts(part) for part in (self.condition, self.throttle, self.repeat, self.group) if part],
                 *map(str, self.active),
             ]
         )

@@ -93,7 +93,7 @@ class Caretaker:
         suppressed = 0
         while leased := await self._outbox.lease(channel, self._clock(), _LEASE, _AT_ONCE):
             for one in leased:
-                suppressed += await self._outbox.finish(one, self._delivery(one))
+                suppressed += await self._outbox.finish(one, [self._delivery(one)])
         # Among them may be outcomes of before, which a worker that served the channel has left.
         while outcomes := await self._outbox.unpublished(channel, self._clock() + timedelta(seconds=1)):
             await self._record([outcome.delivery for outcome in outcomes])
@@ -103,9 +103,9 @@ class Caretaker:
 
     def _delivery(self, leased: Leased) -> Delivery:
         return Delivery(
-            alert_id=leased.alert.alert_id,
-            channel=leased.alert.channel,
-            rule=leased.alert.rule.name,
+            alert_id=leased.alerts[0].alert_id,
+            channel=leased.alerts[0].channel,
+            rule=leased.alerts[0].rule.name,
             outcome="suppressed",
             attempt=leased.attempt - 1,
             at=self._clock(),

@@ -222,7 +222,7 @@ class Protocol(RuleBasedStateMachine):
     def post(self, worker: int) -> None:
         if self.leased[worker]:
             leased = self.leased[worker].pop(0)
-            self.posts.append((leased.alert.alert_id, msgspec.json.encode(leased.alert)))
+            self.posts.append((leased.alerts[0].alert_id, msgspec.json.encode(leased.alerts[0])))
             self.posted[worker].append(leased)
 
     @rule(worker=workers)
@@ -231,15 +231,15 @@ class Protocol(RuleBasedStateMachine):
             return
         leased = self.posted[worker].pop(0)
         delivery = Delivery(
-            alert_id=leased.alert.alert_id,
-            channel=leased.alert.channel,
-            rule=leased.alert.rule.name,
+            alert_id=leased.alerts[0].alert_id,
+            channel=leased.alerts[0].channel,
+            rule=leased.alerts[0].rule.name,
             outcome="delivered",
             attempt=leased.attempt,
             at=self.now,
         )
-        if done(self.outbox.finish(leased, delivery)):
-            self.ended[leased.alert.alert_id] += 1
+        if done(self.outbox.finish(leased, [delivery])):
+            self.ended[leased.alerts[0].alert_id] += 1
         self.deliveries.append(delivery)
 
     @rule(seconds=st.sampled_from((1, 31)))

@@ -84,7 +84,7 @@ class Stage:
     async def waiting(self, channel: str = "desk") -> list[str]:
         """The alerts that the outbox would send, in their order."""
         leased = await self.outbox.lease(channel, now(), timedelta(seconds=30), 1000)
-        return [one.alert.alert_id for one in leased]
+        return [one.alerts[0].alert_id for one in leased]
 
     @asynccontextmanager
     async def keeper(self, *channels: str) -> AsyncIterator[None]:

@@ -290,7 +290,7 @@ async def test_every_alert_has_an_end_or_waits_in_the_outbox(scribe: Scribe) -> 
     # Of the last, the end is on its way to Kafka.
     (_, _, sent) = await outbox.lease("desk", NOW, MINUTE, 3)
     await outbox.finish(
-        sent, Delivery(alert_id="al_sent", channel="desk", rule="r", outcome="delivered", attempt=1, at=NOW)
+        sent, [Delivery(alert_id="al_sent", channel="desk", rule="r", outcome="delivered", attempt=1, at=NOW)]
     )
     for name, outcome in (("al_1", "delivered"), ("al_2", "suppressed"), ("al_3", "dead")):
         await scribe.alert(name)

@@ -120,7 +120,7 @@ async def test_what_another_worker_left_unrecorded_of_a_channel_that_is_gone_is_
     await desk.outbox.schedule([alert("a", "gone")], NOW)
     (leased,) = await desk.outbox.lease("gone", NOW, timedelta(seconds=30), 1)
     sent = Delivery(alert_id="a", channel="gone", rule="any", outcome="delivered", attempt=1, at=NOW)
-    await desk.outbox.finish(leased, sent)
+    await desk.outbox.finish(leased, [sent])
     one = desk.caretaker()
     await one.look()
     await one.look()

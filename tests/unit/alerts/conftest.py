@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streams.core.records import Alert, Classified, FiredRule, Headline, Span, TopicMatch
+from streams.core.records import Alert, Classified, FiredRule, Grouping, Headline, Span, TopicMatch
 
 PUBLISHED = datetime(2025, 3, 3, 12, 0, 0, tzinfo=UTC)
 
@@ -32,6 +32,7 @@ def make_alert() -> Callable[..., Alert]:
         title: str = "Ferries and weather",
         topics: tuple[TopicMatch, ...] = (TopicMatch(topic="shipping", confidence=0.9),),
         received: datetime = PUBLISHED + timedelta(seconds=2),
+        group: Grouping | None = None,
         **headline_fields: Any,
     ) -> Alert:
         fields: dict[str, Any] = {
@@ -42,6 +43,7 @@ def make_alert() -> Callable[..., Alert]:
         return Alert(
             alert_id=alert_id,
             channel=channel,
+            group=group,
             rule=FiredRule(
                 name="ferries",
                 title=title,

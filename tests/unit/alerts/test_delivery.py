@@ -17,7 +17,7 @@ from alerts.delivery import Dispatcher, RetrySchedule, Timing
 from alerts.health import Health, Limits
 from alerts.notify.interface import Attempt, Dead, Result, Retry, Sent
 from alerts.outbox import Counts, Leased, MemoryOutbox, OutboxError
-from streams.core.records import Alert, Delivery
+from streams.core.records import Alert, Delivery, Grouping
 
 Make = Callable[..., Alert]
 NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
@@ -117,11 +117,23 @@ async def until(condition: Callable[[], bool], within: float = 2.0) -> None:
             await asyncio.sleep(0.002)
 
 
+@dataclass
+class Digests(Script):
+    """A notifier that tells several alerts in one message."""
+
+    batch: int = 3
+    messages: list[list[str]] = field(default_factory=list)
+
+    async def send_all(self, alerts: Sequence[Alert], attempt: Attempt) -> Result:
+        self.messages.append([alert.alert_id for alert in alerts])
+        return await self.send(alerts[0], attempt)
+
+
 # --- the retry schedule
 
 
 def leased(make_alert: Make, *, attempt: int = 1, failures: int = 0, since: datetime = NOW) -> Leased:
-    return Leased(make_alert(), attempt, failures, since, 1)
+    return Leased((make_alert(),), attempt, failures, since, 1, "al_1")
 
 
 def test_the_schedule_is_that_of_standard_webhooks(make_alert: Make) -> None:
@@ -205,7 +217,7 @@ async def test_an_alert_that_became_too_old_between_its_attempts_is_not_sent_aga
     failed = Delivery(
         alert_id="al_1", channel="desk", rule="ferries", outcome="retry", attempt=1, at=NOW - timedelta(hours=2)
     )
-    await outbox.finish(first, failed, due=NOW - timedelta(hours=1))
+    await outbox.finish(first, [failed], due=NOW - timedelta(hours=1))
     async with desk({"desk": notifier}, outbox, retries=RetrySchedule(max_age=timedelta(hours=1))) as at:
         await until(lambda: "suppressed" in at.outcomes())
     assert notifier.sent == []
@@ -393,7 +405,7 @@ async def test_outcomes_that_a_dead_worker_left_are_published(make_alert: Make) 
     await outbox.schedule([make_alert()], past)
     (held,) = await outbox.lease("desk", past, timedelta(seconds=30), 1)
     left = Delivery(alert_id="al_1", channel="desk", rule="ferries", outcome="delivered", attempt=1, at=past)
-    await outbox.finish(held, left)
+    await outbox.finish(held, [left])
     async with desk({"desk": Script()}, outbox) as at:
         await until(lambda: at.recorded == [left])
 
@@ -456,3 +468,36 @@ async def test_the_alerts_of_a_channel_that_is_gone_end_as_dead_unsent(make_aler
     assert (unsent.outcome, unsent.attempt) == ("dead", 0)
     assert str(unsent.reason).startswith("its channel is disabled since 2025-03-03 12:")
     assert str(unsent.reason).endswith("harbour.example answered 410")
+
+
+# --- groups
+
+SOON = Grouping(key="all", wait=0.05)
+
+
+async def test_a_group_is_sent_in_one_message_and_each_alert_has_its_end(make_alert: Make) -> None:
+    notifier = Digests([Retry("busy")])
+    async with desk({"desk": notifier}) as at:
+        await at.alert(*(make_alert(alert_id=name, group=SOON) for name in "abcd"))
+        await until(lambda: at.outcomes("d") == ["delivered"] and at.outcomes("a")[-1:] == ["delivered"])
+    assert notifier.messages == [["a", "b", "c"], ["a", "b", "c"]], "what was tried again is the same"
+    assert notifier.sent.count("d") == 1, "one alone is sent as such"
+    assert {name: at.outcomes(name) for name in "abc"} == {name: ["retry", "delivered"] for name in "abc"}
+
+
+async def test_a_notifier_without_digests_is_sent_the_alerts_of_a_group_one_by_one(make_alert: Make) -> None:
+    notifier = Script()
+    async with desk({"desk": notifier}) as at:
+        await at.alert(*(make_alert(alert_id=name, group=SOON) for name in "abc"))
+        await until(lambda: len(at.recorded) == 3)
+    assert sorted(notifier.sent) == ["a", "b", "c"]
+
+
+async def test_what_is_too_old_is_taken_out_of_its_message(make_alert: Make) -> None:
+    notifier = Digests()
+    old = make_alert(alert_id="old", group=SOON, received=NOW - timedelta(hours=2))
+    async with desk({"desk": notifier}, retries=RetrySchedule(max_age=timedelta(hours=1))) as at:
+        await at.alert(old, *(make_alert(alert_id=name, group=SOON) for name in "ab"))
+        await until(lambda: len(at.recorded) == 3)
+    assert notifier.messages == [["a", "b"]]
+    assert [at.outcomes(name) for name in ("old", "a", "b")] == [["suppressed"], ["delivered"], ["delivered"]]

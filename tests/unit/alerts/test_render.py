@@ -157,6 +157,17 @@ def test_a_webhook_stays_small_and_says_what_it_left_out(
         assert data.headline.headline.headline[span.start : span.end] == span.text
 
 
+def test_a_webhook_of_several_alerts_has_them_all_and_stays_small(make_alert: Make) -> None:
+    alerts = [make_alert(alert_id=f"al_{n}", body="word " * 2000) for n in range(10)]
+    body = render.webhook_bodies(alerts)
+    assert len(body) <= render.BODY_LIMIT
+    told = msgspec.json.decode(body)
+    assert (told["type"], told["truncated"]) == ("alerts", ["headline.headline.body"])
+    assert [one["alert_id"] for one in told["data"]] == [one.alert_id for one in alerts]
+    whole = msgspec.json.decode(render.webhook_bodies([make_alert(), make_alert(alert_id="al_2")]))
+    assert "truncated" not in whole
+
+
 def test_a_webhook_says_the_same_every_time(make_alert: Make) -> None:
     for alert in (make_alert(), make_alert(body="word " * 9000, topics=many_topics(40))):
         assert len({render.webhook_body(alert) for _ in range(3)}) == 1

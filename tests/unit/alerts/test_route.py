@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from alerts.filter import SEVERITIES, FilterModel
 from alerts.route import ROOT, ChannelRouter, Route, Routing, Subscription, walk
 from alerts.routefile import NOTHING_KNOWN, read_routes
+from streams.core.conditions import Collect
 from streams.core.decide import Firing, RuleChannels
 from streams.core.query import compile_query
 from streams.core.records import Grouping, Severity
@@ -164,6 +166,24 @@ route:
 def test_groups_of_a_route(what: Firing, group: Grouping | None) -> None:
     (alert,) = router(GROUPED).alerts(Firing(rule=_telling(what.rule), headline=what.headline))
     assert alert.group == group
+
+
+def test_a_rule_groups_its_alerts_where_no_route_does_and_a_rate_is_the_last_word() -> None:
+    hour = timedelta(hours=1)
+    by_story = Rule(
+        *("oil", "Oil", compile_query("oil"), "high", ("desk",)), group=Collect(("severity",), timedelta(), hour)
+    )
+    iran = Firing(rule=by_story, headline=firing(topics=("iran",)).headline)
+    other = Firing(rule=by_story, headline=firing(topics=()).headline)
+    own = Grouping(key="rule oil: severity=high", interval=3600)
+    assert [alert.group for alert in router(GROUPED).alerts(other)] == [own]
+    [routed] = router(GROUPED).alerts(iran)
+    assert routed.group is not None
+    assert routed.group.key.startswith("topic=iran: ")
+    ungrouped = router("route: {group_by: ['...']}")
+    assert [alert.group for alert in ungrouped.alerts(iran)] == [None]
+    ungrouped.routing = dataclasses.replace(ungrouped.routing, pauses={"desk": timedelta(seconds=1)})
+    assert [alert.group for alert in ungrouped.alerts(iran)] == [Grouping(key="rate", interval=1)]
 
 
 def _telling(rule: Rule) -> Rule:

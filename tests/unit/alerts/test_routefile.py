@@ -89,11 +89,3 @@ def test_wildcards_may_match_what_is_not_there_yet() -> None:
 def test_a_url_in_the_place_of_a_channel_is_not_repeated() -> None:
     (problem,) = problems("route: {channels: ['https://hooks.slack.com/services/hunter2']}")
     assert "hunter2" not in problem
-
-
-@pytest.mark.parametrize("key", ["group_by: [topic]", "repeat_interval: 2h"])
-def test_a_file_may_not_ask_for_groups_that_nobody_collects(tmp_path: Path, key: str) -> None:
-    file = tmp_path / "routes.yaml"
-    file.write_text(f"route: {{routes: [{{match: {{topic: iran}}, {key}}}]}}", "utf-8")
-    with pytest.raises(RefusedError, match="not collected into groups yet"):
-        load_routes(file, KNOWN)

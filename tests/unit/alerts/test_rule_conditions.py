@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alerts.rulefile import json_schema, load_rules
-from streams.core.conditions import Absence, Burst, Repeat, Sequence, Spike, Throttle
+from streams.core.conditions import Absence, Burst, Collect, Repeat, Sequence, Spike, Throttle
 from streams.core.document import RefusedError
 from streams.core.rule import Rule
 
@@ -46,11 +46,21 @@ def test_restraints_and_hours(tmp_path: Path) -> None:
     assert load(tmp_path, "repeat: {after: 1h, by: topic, up_to: 1d}").repeat == Repeat(HOUR, "topic", 24 * HOUR)
 
 
+def test_a_group(tmp_path: Path) -> None:
+    assert load(tmp_path, "group: {by: [story], wait: 0s, interval: 1h}").group == Collect(("story",), 0 * HOUR, HOUR)
+    assert load(tmp_path, "group: {by: source}").group == load(tmp_path, "group: {by: [source]}").group
+    assert load(tmp_path, "group: {}").group == Collect((), timedelta(seconds=30), timedelta(minutes=5))
+    grouped, alone = load(tmp_path, "group: {}"), load(tmp_path, "owner: ''")
+    assert grouped.revision != alone.revision
+    assert str(grouped.group) == "group: one message after 30s, the next after 5m"
+
+
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
         ("burst: {within: 10m}", r"rules.yaml:5:.*ask for a `count` or for `sources` of 2 or more"),
         ("burst: {count: 3, within: 10 minutes}", r"rules.yaml:5:31: `within`: .*did you mean 10m"),
+        ("group: {by: [stry]}", r"rules.yaml:5:18: .*alerts are not grouped by `stry`: did you mean `story`"),
         ("absence: 30d", r"rules.yaml:5:14: `absence`: .*at most 1w"),
         ("throttle: {cont: 3, per: 1h}", r"rules.yaml:5:16: unknown key `cont`"),
         ("throttle: {per: 1h, by: stry}", r"did you mean `story`"),
@@ -60,7 +70,7 @@ def test_restraints_and_hours(tmp_path: Path) -> None:
         ("sequence: {after: '*', within: 1h}", r"rules.yaml:5:\d+: "),
         ("active: mon-fry 07:00-19:00", r"rules.yaml:5:13: `active`: `fry` is no day: did you mean `fri`"),
         ("absence: 1h\n    burst: {count: 3, within: 1h}", r"a rule has one condition, not `burst` and `absence`"),
-        ("group: {by: story}", r"unknown key `group`"),
+        ("group: {per: 1h}", r"rules.yaml:5:13: unknown key `per`"),
     ],
 )
 def test_mistakes_are_told_where_they_stand(tmp_path: Path, keys: str, problem: str) -> None:

@@ -21,12 +21,12 @@ def test_the_first_message_waits_for_company() -> None:
 
 
 def test_the_next_message_goes_when_the_interval_is_over_however_late_its_alerts_came() -> None:
-    assert next_message(GROUP, later(1), NOW) == later(300)
-    assert next_message(GROUP, later(299), NOW) == later(300)
+    assert next_message(GROUP, later(1), later(300)) == later(300)
+    assert next_message(GROUP, later(299), later(300)) == later(300)
 
 
 def test_a_group_that_was_quiet_for_its_interval_begins_anew() -> None:
-    assert next_message(GROUP, later(300), NOW) == later(330)
+    assert next_message(GROUP, later(300), later(300)) == later(330)
 
 
 def test_a_group_with_no_times_goes_at_once() -> None:
@@ -44,7 +44,7 @@ def test_it_goes_after_its_alerts_and_its_interval_and_waits_for_no_longer_than_
     wait: int, interval: int, began: int, last: int | None
 ) -> None:
     group = Grouping(key="k", wait=wait, interval=interval)
-    due = next_message(group, later(began), None if last is None else later(last))
+    due = next_message(group, later(began), None if last is None else later(last + interval))
     assert due >= later(began)
     if last is not None:
         assert due >= later(last + interval)
