@@ -44,7 +44,7 @@ class Channel:
 
     @property
     def kind(self) -> str:
-        """``webhook``, ``slack``, ``stdout`` or ``file``."""
+        """``webhook``, ``slack``, ``apprise``, ``stdout`` or ``file``."""
         return self.settings.type
 
     def open(self, environ: Mapping[str, str]) -> Notifier:
