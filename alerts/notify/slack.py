@@ -44,12 +44,13 @@ def _place(value: str) -> str:
 class SlackSettings(ChannelSettings):
     """An incoming webhook of Slack, or of what speaks its language (Mattermost, Rocket.Chat); or a channel and a token."""
 
-    sensitive: ClassVar[frozenset[str]] = frozenset({"url", "token"})
+    sensitive: ClassVar[frozenset[str]] = frozenset({"url", "token", "signing_secret"})
 
     type: Literal["slack"]
     url: Annotated[Reference, PlainValidator(reference)] | None = None
     token: Annotated[Reference, PlainValidator(reference)] | None = None
     channel: Annotated[str, AfterValidator(_place)] | None = None
+    signing_secret: Annotated[Reference, PlainValidator(reference)] | None = None
     api: str = API
     timeout: Timeout = timedelta(seconds=15)
     allow_private: AllowPrivate = False
@@ -63,7 +64,19 @@ class SlackSettings(ChannelSettings):
             )
         if (self.channel is None) != (self.token is None):
             raise ValueError('a `token` needs its `channel`, such as "#desk"; a `url` has one already')
+        if self.signing_secret is not None and self.token is None:
+            raise ValueError("buttons, and their `signing_secret`, need a `token`")
         return self
+
+    def read_signing_secret(self, environ: Mapping[str, str], folder: Path) -> str | None:
+        """The secret by which Slack signs what it tells of clicks; None where the channel has no buttons.
+
+        Raises:
+            ChannelError: it is not where it should be.
+        """
+        if self.signing_secret is None:
+            return None
+        return read_secret(self.signing_secret, environ, folder, "signing_secret").strip()
 
     def open(self, environ: Mapping[str, str], folder: Path) -> SlackNotifier | SlackBotNotifier:
         tls = self.tls.context(folder) if self.tls else None
@@ -82,7 +95,8 @@ class SlackSettings(ChannelSettings):
         except ValueError as error:
             raise ChannelError(f"`api`: {error}") from None
         transport = egress.open_transport(allow_private=self.allow_private, connections=1, tls=tls)
-        return SlackBotNotifier(SlackApi(base, token, transport, timeout), self.channel, timeout=timeout)
+        api = SlackApi(base, token, transport, timeout)
+        return SlackBotNotifier(api, self.channel, timeout=timeout, buttons=self.signing_secret is not None)
 
 
 class SlackNotifier:

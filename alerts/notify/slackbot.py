@@ -44,13 +44,15 @@ class TellsStories(Protocol):
 class SlackBotNotifier:
     """Posts alerts to one channel of Slack, by its name or id, one message a story.
 
-    ``timeout`` are the seconds for all calls of an alert, ``pace`` those between two posts.
+    ``timeout`` are the seconds for all calls of an alert, ``pace`` those between two posts. With ``buttons``, whoever reads a
+    message can say what they think of it, and mute it.
     """
 
     concurrency = 1
 
-    def __init__(self, api: SlackApi, place: str, *, timeout: float, pace: float = PACE) -> None:
+    def __init__(self, api: SlackApi, place: str, *, timeout: float, pace: float = PACE, buttons: bool = False) -> None:
         self.timeout = timeout
+        self._buttons = buttons
         self._api = api
         self._place = place
         #: Looking at a channel and changing a message take its id, which Slack tells with the first post to a name.
@@ -140,6 +142,10 @@ class SlackBotNotifier:
                 return str(one["ts"])
         return None
 
+    def show(self, card: Card, alert: Alert) -> dict[str, Any]:
+        """The message of a story."""
+        return card_message(card, channel=alert.channel if self._buttons else None)
+
     def where(self) -> str | None:
         """The id of the channel, once it is known."""
         return self._id
@@ -203,7 +209,7 @@ class _Telling:
         """Post a message for the story."""
         before = await self.bot.load(self.alert)
         await self._save(Told(card=card, at=self.now))
-        message = {**card_message(card), "metadata": {"event_type": EVENT, "event_payload": self._story}}
+        message = {**self.bot.show(card, self.alert), "metadata": {"event_type": EVENT, "event_payload": self._story}}
         try:
             ts = await self.bot.post(message, self.now)
         except SlackError as error:
@@ -219,7 +225,7 @@ class _Telling:
             await self._save(told)  # found again, perhaps
             return
         try:
-            await self.bot.change(told, card_message(card), self.now)
+            await self.bot.change(told, self.bot.show(card, self.alert), self.now)
         except SlackError as error:
             if error.code == "message_not_found":  # somebody deleted it
                 await self._begin(card)
