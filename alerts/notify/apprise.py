@@ -216,4 +216,4 @@ _statuses = _Statuses()
 def _quieten() -> None:
     """Keep out of the log what Apprise and its HTTP client say."""
     logging.getLogger("apprise").addFilter(_statuses)  # is there once, however often it is added
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -341,3 +341,9 @@ def test_a_mistake_in_the_settings_is_told(settings: str, said: str) -> None:
         read_channels(f"channels: {{it: {{type: slack, {settings}}}}}", "channels.yaml")
     assert said in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_token_does_not_leave_unencrypted() -> None:
+    given = {"type": "slack", "token": "env:T", "channel": "#desk", "api": "http://slack.example/api/"}
+    with pytest.raises(ChannelError, match="in plain sight"):
+        SlackSettings.model_validate(given).open({"T": TOKEN}, Path())
