@@ -44,7 +44,7 @@ class Channel:
 
     @property
     def kind(self) -> str:
-        """``webhook``, ``slack``, ``stdout`` or ``file``."""
+        """``webhook``, ``slack``, ``apprise``, ``stdout`` or ``file``."""
         return self.settings.type
 
     def open(self, environ: Mapping[str, str]) -> Notifier:
@@ -56,8 +56,11 @@ class Channel:
         try:
             return self.settings.open(environ, Path(self.place.file).parent)
         except ChannelError as error:
-            message = f"channel `{self.name}`: {error.message}"
-            raise RefusedError([dataclasses.replace(self.place, message=message, hint=error.hint)]) from None
+            raise RefusedError([self.problem(error)]) from None
+
+    def problem(self, error: ChannelError) -> Problem:
+        """What is wrong with the channel, at its place."""
+        return dataclasses.replace(self.place, message=f"channel `{self.name}`: {error.message}", hint=error.hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The way out: every HTTP request that delivers an alert passes here.
+"""The way out: every HTTP request that delivers an alert passes here, but for those of Apprise, which makes its own.
 
 A channel's URL is given by a user, so what it may reach is limited: public addresses only, and private ones that the
 channel allows (``allow_private``); no redirects; no proxies from the environment; a bounded answer in a bounded

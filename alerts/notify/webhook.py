@@ -90,7 +90,7 @@ def _header(name: str, value: Any) -> Reference | str:
 
 def _content_type(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9_-]+=[A-Za-z0-9_.-]+)*", value):
-        raise ValueError("a content type is written like application/json or text/plain; charset=utf-8")
+        raise ValueError("a content type is written like application/json or text/plain")
     return value
 
 
@@ -193,14 +193,19 @@ def open_url(
         ChannelError: it is not there, is no URL, or leads to a private address against the channel's
         settings.
     """
-    text = _read(url, environ, folder, "url") if isinstance(url, Reference) else url
+    text = read_secret(url, environ, folder, "url") if isinstance(url, Reference) else url
     try:
         return egress.check_url(text, allow_private=allow_private)
     except ValueError as error:
         raise ChannelError(f"`url`: {error}") from None
 
 
-def _read(place: Reference, environ: Mapping[str, str], folder: Path, setting: str) -> str:
+def read_secret(place: Reference, environ: Mapping[str, str], folder: Path, setting: str) -> str:
+    """What is kept at ``place``, which ``setting`` names.
+
+    Raises:
+        ChannelError: it is not there.
+    """
     try:
         return place.resolve(environ, folder).get_secret_value()
     except SecretError as error:
@@ -209,7 +214,7 @@ def _read(place: Reference, environ: Mapping[str, str], folder: Path, setting: s
 
 def _signing_key(place: Reference, environ: Mapping[str, str], folder: Path) -> signature.Key:
     try:
-        return signature.parse_key(_read(place, environ, folder, "secret"))
+        return signature.parse_key(read_secret(place, environ, folder, "secret"))
     except signature.SignatureError as error:
         raise ChannelError(f"`secret`: {place} does not fit: {error}") from None
 
@@ -217,7 +222,7 @@ def _signing_key(place: Reference, environ: Mapping[str, str], folder: Path) -> 
 def _header_value(name: str, value: Reference | str, environ: Mapping[str, str], folder: Path) -> str:
     if isinstance(value, str):
         return value
-    text = _read(value, environ, folder, f"headers.{name}")
+    text = read_secret(value, environ, folder, f"headers.{name}")
     if not text.isprintable() or not text.isascii():
         raise ChannelError(f"`headers.{name}`: {value} is not one line of ASCII text")
     return text

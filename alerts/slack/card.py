@@ -97,13 +97,9 @@ class Card(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fal
             began=min(filter(None, (self.began, other.began)), default=None),
         )
 
-    def with_sources(self, sources: int) -> Card:
-        """The card where so many sources have told the story by now; never fewer than before."""
-        return replace(self, sources=max(self.sources, sources))
-
-    def precedes(self, alert: Alert) -> bool:
-        """Whether an alert is news to a reader of the card: its headline came after the latest."""
-        return alert.headline.seq > self.latest.seq
+    def shows(self, alert: Alert) -> bool:
+        """Whether the headline of an alert is on the card already, for another rule perhaps."""
+        return alert.headline.seq in self.seqs
 
 
 def card_of(alert: Alert) -> Card:

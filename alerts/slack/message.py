@@ -32,6 +32,8 @@ from streams.core.records import Alert, Severity, Status, utc
 HEADER_LIMIT = 150
 SUMMARY_LIMIT = 600
 DETAIL_LIMIT = 300
+#: The most characters that a button carries.
+VALUE_LIMIT = 2000
 #: The most characters of all blocks of a message, as JSON.
 BLOCKS_LIMIT = 12_000
 #: The most alerts that a digest lists, one by one.
@@ -72,7 +74,7 @@ def card_message(card: Card, *, channel: str | None = None) -> _Dict:
     """The message of a story; with buttons where its ``channel`` is given, the name of one in ``channels.yaml``."""
     blocks = [_body(card), _details(card)]
     if channel is not None:
-        blocks.append(_buttons(card, channel))
+        blocks += _buttons(card, channel)
     standing = _standing(card.latest)
     summary = " ".join(filter(None, [f"{card.severity.upper()}:", standing and f"{standing}:", card.latest.text]))
     return _message(summary, blocks)
@@ -154,28 +156,26 @@ def _rule(reason: Reason) -> str:
     return f"rule `{_detail(reason.name)}`{because}"
 
 
-def _buttons(card: Card, channel: str) -> Block:
+def _buttons(card: Card, channel: str) -> list[Block]:
+    """The buttons; none where what they are about is longer than a button may carry."""
     line = card.latest
-    click = Click(
-        channel=channel,
-        rule=card.reasons[0].name,
-        story=card.story_id,
-        headline=line.headline_id,
-        text=render.cut(line.text, 300),
-    )
-    value = msgspec.json.encode(click).decode()
+    about = {"channel": channel, "rule": card.reasons[0].name, "story": card.story_id, "headline": line.headline_id}
+    texts = (render.cut(line.text, 300), "")
+    values = (msgspec.json.encode(Click(**about, text=text)).decode() for text in texts)
+    value = next((value for value in values if len(value) <= VALUE_LIMIT), None)
+    if value is None:
+        return []
     labels = {
         USEFUL: "👍 Useful",
         NOISE: "👎 Noise",
         MUTE_STORY: "Mute story for 2 h",
         MUTE_RULE: "Mute rule until tomorrow",
     }
-    return ActionsBlock(
-        elements=[
-            ButtonElement(text=PlainTextObject(text=label, emoji=True), action_id=name, value=value)
-            for name, label in labels.items()
-        ]
-    )
+    buttons = [
+        ButtonElement(text=PlainTextObject(text=label, emoji=True), action_id=name, value=value)
+        for name, label in labels.items()
+    ]
+    return [ActionsBlock(elements=buttons)]
 
 
 def _listed(alerts: Sequence[Alert], limit: int, *, linked: bool) -> Block:

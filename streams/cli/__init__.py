@@ -21,6 +21,7 @@ from streams.cli import (
     routes,
     rules,
     silence,
+    slack,
     topics,
     up,
     worker,
@@ -44,6 +45,7 @@ app.add_typer(channels.app, name="channels")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(routes.app, name="routes")
 app.add_typer(silence.app, name="silence")
+app.add_typer(slack.app, name="slack")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("replay")(replay.replay)
 app.command("explain")(explain.explain)

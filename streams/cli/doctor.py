@@ -15,8 +15,10 @@ from redis.exceptions import RedisError
 from rich.markup import escape
 
 from alerts.channels import Channel
+from alerts.health import Disabled
 from alerts.notify.interface import ChannelError
 from alerts.outbox import Counts, Outbox, RedisOutbox
+from streams.cli.channels_health import disabled_channels
 from streams.cli.common import (
     ConfigOption,
     Exit,
@@ -85,7 +87,7 @@ def doctor(
         except ValueError as error:
             raise typer.BadParameter(f"--since: {error}, not {since!r}") from None
         loaded = settings(config)
-        findings = asyncio.run(_examine(loaded, reach))
+        findings = asyncio.run(_examine(loaded, reach, disabled_channels(loaded) or {}))
     sound = all(finding.state != "failed" for finding in findings)
     if as_json:
         print_json({"ok": sound, "findings": [asdict(finding) for finding in findings]})
@@ -98,7 +100,7 @@ def doctor(
         raise typer.Exit(Exit.FOUND)
 
 
-async def _examine(loaded: Loaded, reach: timedelta) -> list[Finding]:
+async def _examine(loaded: Loaded, reach: timedelta, disabled: Mapping[str, Disabled]) -> list[Finding]:
     findings: list[Finding] = []
     book = None
     try:
@@ -120,7 +122,7 @@ async def _examine(loaded: Loaded, reach: timedelta) -> list[Finding]:
         if kafka.state != "failed":
             findings += await _pipeline(loaded, where, reach, has_redis=redis.state != "failed")
     if book is not None:
-        findings += [await _channel(channel, loaded) for channel in book.used_channels()]
+        findings += [await _channel(channel, loaded, disabled.get(channel.name)) for channel in book.used_channels()]
     return findings
 
 
@@ -334,8 +336,11 @@ def _several(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-async def _channel(channel: Channel, loaded: Loaded) -> Finding:
+async def _channel(channel: Channel, loaded: Loaded, disabled: Disabled | None) -> Finding:
     what = f"channel {channel.name}"
+    if disabled is not None:
+        text = f"disabled since {disabled.since:%Y-%m-%d %H:%M} UTC: {disabled.reason}"
+        return Finding(what, "failed", text, f"`wirewatch channels enable {channel.name}` once it works again")
     try:
         notifier = channel.open(loaded.environ)
     except RefusedError as error:

@@ -205,6 +205,25 @@ class Delivery(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
     schema: int = SCHEMA
 
 
+class Feedback(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """What somebody who got an alert says of it: the value of ``feedback``.
+
+    ``useful`` is False where they call it noise. ``by`` is their name where they said it; ``headline`` the text that they
+    saw, perhaps cut.
+    """
+
+    id: str
+    at: datetime
+    by: str
+    useful: bool
+    channel: str
+    rule: str
+    headline_id: str
+    story_id: str
+    headline: str
+    schema: int = SCHEMA
+
+
 def utc(moment: datetime) -> datetime:
     """``moment`` in UTC; a naive one is taken to be in UTC already."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

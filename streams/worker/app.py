@@ -26,9 +26,11 @@ from redis.backoff import NoBackoff
 from alerts.delivery import Dispatcher, OnStep, RetrySchedule, Timing
 from alerts.health import Health, Limits, RedisHealth
 from alerts.notify.interface import Notifier
+from alerts.notify.slackbot import TellsStories
 from alerts.outbox import Durability, Outbox, RedisOutbox
 from alerts.route import ChannelRouter
 from alerts.silence import RedisSilences
+from alerts.slack.stories import RedisStories
 from streams.core.classify import Classifier
 from streams.core.dedupe import Deduper
 from streams.core.records import Alert, Delivery
@@ -122,6 +124,9 @@ class Worker:
             **plan.redis_options,
         )
         self._outbox: Outbox = RedisOutbox(self._redis, prefix=plan.redis_prefix)
+        for notifier in plan.notifiers.values():
+            if isinstance(notifier, TellsStories):
+                notifier.remember_in(RedisStories(self._redis, prefix=plan.redis_prefix))
         health = Health(plan.breaker)
         self._dispatcher = Dispatcher(
             self._outbox,

@@ -29,13 +29,14 @@ class Topics:
     alerts: str = field(init=False)
     deliveries: str = field(init=False)
     dead: str = field(init=False)
+    feedback: str = field(init=False)
 
     def __post_init__(self) -> None:
         for attribute, name in NAMES.items():
             object.__setattr__(self, attribute, self.prefix + name)
 
     def all(self) -> tuple[str, ...]:
-        """Every topic, in the order in which a headline meets them."""
+        """Every topic, in the order in which a headline meets them; what people say of alerts comes last."""
         return tuple(getattr(self, attribute) for attribute in NAMES)
 
 
@@ -48,6 +49,7 @@ NAMES: Mapping[str, str] = {
     "alerts": "alerts",
     "deliveries": "deliveries",
     "dead": "deliveries.dead",
+    "feedback": "feedback",
 }
 
 #: How long a topic keeps its records, milliseconds. Alerts outlive the retry horizon of delivery (three and a half days
@@ -57,6 +59,7 @@ _RETENTION_MS = {
     "alerts": 30 * _DAY_MS,
     "deliveries": 30 * _DAY_MS,
     "dead": 90 * _DAY_MS,
+    "feedback": 365 * _DAY_MS,
 }
 
 

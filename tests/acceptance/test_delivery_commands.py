@@ -220,6 +220,8 @@ def test_a_disabled_channel_is_shown_and_brought_back(desk: Desk) -> None:
     assert "disabled since" in desk.call("channels", "list").stdout
     standing = {one["channel"]: one["disabled"] for one in desk.told("channels", "list")}
     assert standing == {"desk": {"since": NOW.isoformat(), "reason": "answered 410"}, "log": False}
+    findings = {one["what"]: one for one in desk.told("doctor", code=1)["findings"]}
+    assert findings["channel desk"]["detail"].endswith("answered 410")
     assert desk.call("channels", "enable", "desk").stdout == "desk is enabled\n"
     assert desk.told("channels", "enable", "desk") == {"channel": "desk", "was_disabled": False}
     assert {one["disabled"] for one in desk.told("channels", "list")} == {False}

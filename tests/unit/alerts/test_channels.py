@@ -76,7 +76,7 @@ channels:
         "channels.yaml:1:1: unknown key `chanels` (did you mean `channels`?)",
         "channels.yaml:3:16: unknown type `slak` (did you mean `slack`?)",
         "channels.yaml:4:3: channel `empty` is not a mapping (write for example `{type: stdout}`)",
-        "channels.yaml:5:3: `type` is missing (known are `file`, `slack`, `stdout`, `webhook`)",
+        "channels.yaml:5:3: `type` is missing (known are `apprise`, `file`, `slack`, `stdout`, `webhook`)",
         f"channels.yaml:8:10: `url`: the URL begins with https:// or http:// and a host, {hidden}",
         "channels.yaml:9:5: unknown key `timout` (did you mean `timeout`?)",
         "channels.yaml:10:14: `timeout`: a time-out lies between 100ms and 60s, not '2h'",
@@ -284,8 +284,5 @@ channels:
         "channels.yaml:8:60: the template: what it makes is no JSON: write values as `{{ … | tojson }}`, without quotes",
         "channels.yaml:10:61: `template`: boddy.j2 cannot be read: No such file or directory (did you mean `body.j2`?)",
         "channels.yaml:11:65: without a template the body is JSON (leave it out, or write a `template`)",
-        (
-            "channels.yaml:12:88: `content_type`: a content type is written like application/json or text/plain; "
-            "charset=utf-8, not 'text'"
-        ),
+        "channels.yaml:12:88: `content_type`: a content type is written like application/json or text/plain, not 'text'",
     ]

@@ -36,8 +36,8 @@ def test_a_late_first_takes_its_place(make_alert: Make) -> None:
     card = fold([alert(make_alert, 5), alert(make_alert, 2)])
     assert (card.first.headline_id, card.latest.headline_id) == ("h-2", "h-5")
     assert card.headlines == 2
-    assert not card.precedes(alert(make_alert, 4))
-    assert card.precedes(alert(make_alert, 6))
+    assert card.shows(alert(make_alert, 2, "weather"))
+    assert not card.shows(alert(make_alert, 4))
 
 
 def test_rules_on_one_headline_are_one_line(make_alert: Make) -> None:
@@ -66,9 +66,7 @@ def test_the_order_in_which_alerts_come_does_not_matter(
 
 
 def test_sources_never_become_fewer(make_alert: Make) -> None:
-    card = card_of(alert(make_alert, 3))
-    assert card.with_sources(7).sources == 7
-    assert card.with_sources(2).sources == 3
+    assert fold([alert(make_alert, 3), alert(make_alert, 2)]).sources == 3
 
 
 def test_a_card_stays_small(make_alert: Make) -> None:

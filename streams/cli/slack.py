@@ -1,0 +1,163 @@
+"""``wirewatch slack listen``: takes what Slack tells of clicks on the buttons below alerts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from redis.asyncio import Redis
+
+from alerts import egress
+from alerts.channels import Channel, load_channels
+from alerts.notify.interface import ChannelError
+from alerts.notify.slack import SlackSettings
+from alerts.silence import RedisSilences
+from alerts.slack.clicks import PATIENCE, Clicks
+from alerts.slack.listener import PATH, Listener
+from streams.cli import logs
+from streams.cli.common import ConfigOption, Exit, UnreachableError, clock, err, settings, tell_error, told_plainly
+from streams.cli.services import Addresses, reach, stopped
+from streams.core.document import RefusedError
+from streams.core.records import Feedback
+from streams.settings import Loaded
+from streams.worker.topics import Topics, create_topics
+
+app = typer.Typer(help="Hear what people click in Slack.", no_args_is_help=True, rich_markup_mode="markdown")
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `listen` a command of its own, though it is the only one."""
+
+
+@app.command()
+def listen(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8180,
+    log_format: Annotated[logs.Format, typer.Option(help="For people or programs; auto: text on a terminal.")] = "auto",
+    config: ConfigOption = None,
+) -> None:
+    """Take what Slack tells of clicks on buttons, until Ctrl-C or SIGTERM.
+
+    For channels with a `signing_secret`. Mutes become silences, opinions go onto the topic `feedback`. Slack has to
+    reach it by https, through a proxy: the app's interactivity request URL is `https://YOUR.HOST/slack/actions`.
+
+    Example: wirewatch slack listen --port 8180
+    """
+    with told_plainly():
+        logs.configure("info", log_format)
+        loaded = settings(config)
+        channels = load_channels(loaded.path(loaded.settings.channels))
+        asyncio.run(_serve(loaded, _secrets(loaded, channels), _allowed(channels), host, port))
+
+
+def _secrets(loaded: Loaded, channels: Mapping[str, Channel]) -> dict[str, str]:
+    """The signing secrets of the channels that have one."""
+    secrets: dict[str, str] = {}
+    problems = []
+    for name, channel in channels.items():
+        if isinstance(channel.settings, SlackSettings):
+            try:
+                secret = channel.settings.read_signing_secret(loaded.environ, Path(channel.place.file).parent)
+            except ChannelError as error:
+                problems.append(channel.problem(error))
+            else:
+                secrets |= {name: secret} if secret else {}
+    if problems:
+        raise RefusedError(problems)
+    if not secrets:
+        tell_error("no channel has buttons", "give one of type slack, with a token, its `signing_secret: env:…`")
+        raise typer.Exit(Exit.USAGE)
+    return secrets
+
+
+def _allowed(channels: Mapping[str, Channel]) -> egress.Allowed:
+    """Whether answers may go to private addresses: where the Slack of a channel with buttons is at one."""
+    given = [one.settings for one in channels.values() if isinstance(one.settings, SlackSettings)]
+    return any(one.allow_private is True for one in given if one.signing_secret is not None)
+
+
+async def _serve(loaded: Loaded, secrets: Mapping[str, str], allowed: egress.Allowed, host: str, port: int) -> None:
+    where = await reach(loaded)
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers on a loop
+            loop.add_signal_handler(number, stop.set)
+    async with _clicks(loaded, where, secrets, allowed) as clicks:
+
+        def handle(headers: Mapping[str, str], body: bytes) -> HTTPStatus:
+            taking = asyncio.run_coroutine_threadsafe(clicks.take(headers, body), loop)
+            try:
+                return taking.result(PATIENCE + 0.5)
+            except TimeoutError:
+                taking.cancel()
+                return HTTPStatus.SERVICE_UNAVAILABLE
+
+        try:
+            listener = Listener(host, port, handle)
+        except OSError as error:
+            raise UnreachableError(
+                f"cannot listen on {host}:{port}: {error.strerror or error}", "try another --port"
+            ) from None
+        with listener:
+            err.print(
+                f"listening on http://{host}:{listener.port}{PATH} for {', '.join(sorted(secrets))}", markup=False
+            )
+            await _until(stop, where)
+
+
+async def _until(stop: asyncio.Event, where: Addresses) -> None:
+    """Wait to be told to stop.
+
+    Raises:
+        UnreachableError: the embedded Kafka and Redis have stopped before.
+    """
+    ending, told = asyncio.create_task(stopped(where)), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([ending, told], return_when=asyncio.FIRST_COMPLETED)
+        if not told.done():
+            raise ending.result()
+    finally:
+        ending.cancel()
+        told.cancel()
+
+
+@asynccontextmanager
+async def _clicks(
+    loaded: Loaded, where: Addresses, secrets: Mapping[str, str], allowed: egress.Allowed
+) -> AsyncIterator[Clicks]:
+    kafka, topics = loaded.settings.kafka, Topics(loaded.settings.kafka.topic_prefix)
+    await create_topics(where.kafka, topics, partitions=kafka.partitions, replication=kafka.replication)
+    producer = AIOKafkaProducer(**where.kafka, acks="all")
+    await producer.start()
+
+    async def publish(said: Feedback) -> None:
+        await producer.send_and_wait(topics.feedback, msgspec.json.encode(said), key=said.headline_id.encode())
+
+    try:
+        async with Redis.from_url(where.redis_url, socket_timeout=2, **where.redis_options) as redis:
+            clicks = Clicks(
+                secrets,
+                RedisSilences(redis, prefix=loaded.settings.redis.prefix),
+                publish,
+                clock=clock,
+                transport=egress.open_transport(allow_private=allowed, connections=4),
+                allow_private=allowed,
+                failures=(KafkaError,),
+            )
+            try:
+                yield clicks
+            finally:
+                await clicks.close()
+    finally:
+        await producer.stop()
