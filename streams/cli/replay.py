@@ -32,6 +32,7 @@ from streams.cli.common import (
 from streams.cli.pace import Pace
 from streams.cli.plan import deduper_of, load_rulebook, read_silences
 from streams.cli.reading import Readable, open_sources
+from streams.cli.scored import print_score, scorer_of
 from streams.core.classify import Classifier
 from streams.core.match import Matcher
 from streams.core.pipeline import Engine
@@ -63,6 +64,12 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
     silences: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Silences, as `silence list --all --json` prints them.")
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="What should have alerted, to score the alerts by.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="OUTLET", help="A source: how long before it told a story the alert came.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,23 +86,29 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         wirewatch replay archive/ --rules new-rules/ --json
 
         wirewatch replay kafka:headlines.raw --from 2026-03-01T06:00Z
+
+        wirewatch replay last-quarter.csv --labels labels.jsonl --reference reuters.com
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
         loaded, pace = settings(config), Pace.read(speed)
-        source = open_sources(sources, loaded, since, until)
+        source, scorer = open_sources(sources, loaded, since, until), scorer_of(labels, reference)
         book = load_rulebook(loaded, rules or ())
         router = ChannelRouter(book.routing, read_silences(silences) if silences else NoSilences())
         engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper_of(loaded)(), router)
         summary = Summary([rule.name for rule in book.matched.rules])
         consumers: list[Consumer] = [summary]
+        if scorer is not None:
+            consumers.append(scorer)
         if decisions is not None:
             consumers.append(Written(stack.enter_context(_opened(decisions))))
         run = _Run(summary, source, pace, silenced=silences is not None)
         run.go(engine, consumers)
         if as_json:
-            print_json(run.as_dict())
+            print_json(run.as_dict() | ({"score": scorer.as_dict()} if scorer else {}))
         else:
             run.give()
+            if scorer is not None:
+                print_score(scorer)
     if run.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
 
