@@ -1,6 +1,6 @@
 # Every target sets up .venv by itself: all that is needed is Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long faults lint format bench lock clean
+.PHONY: help demo test test-long faults parity lint format bench lock clean
 
 # The first interpreter that really runs and is new enough; override with `make PYTHON=/path/to/python`.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -37,6 +37,9 @@ test-long: .venv/dev ## Run the further cases that `make test` leaves out
 
 faults: .venv/dev ## Break things at random for some minutes, and check that nothing is lost (ARGS="--minutes 5 --brokers 3")
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+parity: .venv/dev ## Compare what two live workers decide with what a replay of it decides (ARGS="--headlines 5000")
+	@$(BIN)/python -m tests.parity $(ARGS)
 
 lint: .venv/dev ## Check style, types and the directions of imports
 	@$(BIN)/ruff check .

@@ -61,7 +61,7 @@ def duplicates(
     """
     with told_plainly(as_json=as_json):
         new_deduper = deduper_of(settings(config))
-        found = pairs.evaluate(_read(file, pairs.read_pairs, "pair"), new_deduper)
+        found = pairs.evaluate(read_rows(file, pairs.read_pairs, "pair"), new_deduper)
     if as_json:
         print_json(found.as_dict())
         return
@@ -97,7 +97,7 @@ def topics(
         loaded = settings(config)
         before = _read_baseline(baseline) if baseline else None
         taxonomy = load_taxonomy([loaded.path(path) for path in loaded.settings.taxonomy])
-        found = labels.evaluate(_read(file, labels.read_rows, "labelled headline"), Classifier(taxonomy))
+        found = labels.evaluate(read_rows(file, labels.read_rows, "labelled headline"), Classifier(taxonomy))
         if save_baseline:
             saved = msgspec.json.encode(found.baseline(), order="deterministic")
             write_file(save_baseline, msgspec.json.format(saved, indent=1) + b"\n")
@@ -113,7 +113,7 @@ def topics(
         raise typer.Exit(Exit.FOUND)
 
 
-def _read(file: Path, rows_of: Callable[[Iterable[bytes], str], Iterator[T]], what: str) -> list[T]:
+def read_rows(file: Path, rows_of: Callable[[Iterable[bytes], str], Iterator[T]], what: str) -> list[T]:
     """The rows of a file, which may be compressed.
 
     Raises:

@@ -35,6 +35,7 @@ from streams.cli.plan import deduper_of, load_rulebook, read_silences
 from streams.cli.reading import Readable, open_sources
 from streams.cli.replay_parquet import Columns
 from streams.cli.replay_report import Misgivings, Report
+from streams.cli.scored import print_score, scorer_of
 from streams.core.classify import Classifier
 from streams.core.match import Matcher
 from streams.core.pipeline import Engine
@@ -72,6 +73,12 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Write a page with plots there, to read and to share.")
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="What should have alerted, to score the alerts by.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="OUTLET", help="A source: how long before it told a story the alert came.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -90,15 +97,19 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         wirewatch replay kafka:headlines.raw --from 2026-03-01T06:00Z
 
         wirewatch replay last-quarter.jsonl.gz --report report.html
+
+        wirewatch replay last-quarter.csv --labels labels.jsonl --reference reuters.com
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
         loaded, pace = settings(config), Pace.read(speed)
-        source = open_sources(sources, loaded, since, until)
+        source, scorer = open_sources(sources, loaded, since, until), scorer_of(labels, reference)
         book = load_rulebook(loaded, rules or ())
         router = ChannelRouter(book.routing, read_silences(silences) if silences else NoSilences())
         engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper_of(loaded)(), router)
         summary = Summary([rule.name for rule in book.matched.rules])
         consumers: list[Consumer] = [summary]
+        if scorer is not None:
+            consumers.append(scorer)
         if decisions is not None:
             consumers.append(Written(stack.enter_context(_opened(decisions))))
         if parquet is not None:
@@ -111,9 +122,11 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         if page is not None:
             page.write(sources, run.misgivings())
         if as_json:
-            print_json(run.as_dict())
+            print_json(run.as_dict() | ({"score": scorer.as_dict()} if scorer else {}))
         else:
             run.give()
+            if scorer is not None:
+                print_score(scorer)
     if run.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
 

@@ -94,7 +94,9 @@ def measure(first: Reading, second: Reading, hours: float, *, same_source: bool)
     length, other_length = len(first.words), len(second.words)
     gathers = first.gathers or second.gathers
     names = _compare_names(first, second, ours, theirs)
-    opposites = tuple([(word.meaning, other) for word in our_words for other in word.opposites if other in theirs])
+    # In the order of the headlines: that of a set of words is another in every process, and these are told to people.
+    opposed = [word for word in our_words if word.opposites]
+    opposites = tuple([(word.meaning, other) for word in opposed for other in theirs if other in word.opposites])
     if not opposites and lesser <= _LITTLE:
         opposites = _turned(first, second)
     stages = _compare_stages(our_words, their_words)
@@ -221,7 +223,7 @@ def _compare_names(
 
 def _in_place(first: Reading, second: Reading, here: frozenset[str], there: frozenset[str]) -> bool:
     """Whether a name of one headline stands between the same two words as another name in the other."""
-    places = {_around(first.words, word): word for word in here}
+    places = {_around(first.words, word): word for word in first.words if word in here}
     for word in there:
         twin = places.get(_around(second.words, word))
         if twin is not None and Levenshtein.distance(word, twin) > 1:

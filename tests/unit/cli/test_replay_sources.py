@@ -108,3 +108,30 @@ def test_a_file_that_holds_no_silences_is_refused(project: Path, content: str) -
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 3
     assert "s.json: is no list of silences" in done.output
+
+
+def test_alerts_are_scored_by_labels_and_against_a_reference(project: Path) -> None:
+    write("jsonl", project)
+    labels = [
+        {"headline": "Tanker seized off Hormuz", "rule": "tanker", "should_alert": True},
+        {"headline": "Ferry strike ends, for now", "rule": "tanker", "should_alert": True},
+    ]
+    (project / "l.jsonl").write_text("\n".join(map(json.dumps, labels)), "utf-8")
+    command = ["replay", "wire.jsonl", "--rules", "rules.yaml", "--labels", "l.jsonl", "--reference", "b.example"]
+    done = CliRunner().invoke(app, [*command, "--json"])
+    assert done.exit_code == 0, done.output
+    score = json.loads(done.stdout)["score"]
+    assert (score["rules"]["tanker"]["right"], score["rules"]["tanker"]["misses"]) == (1, 1)
+    assert score["rules"]["tanker"]["recall"] == {"value": 0.5, "low": 0.0945, "high": 0.9055}
+    assert score["reference"]["all"]["median"] == 300.0
+    shown = CliRunner().invoke(app, command, env={"COLUMNS": "200"}).output
+    assert "0.500 (0.09-0.91)" in shown
+    assert "alerts against b.example" in shown
+
+
+def test_a_file_of_labels_that_holds_none_is_refused(project: Path) -> None:
+    write("jsonl", project)
+    (project / "l.jsonl").write_text('{"rule": "tanker", "should_alert": true}\n', "utf-8")
+    done = CliRunner().invoke(app, ["replay", "wire.jsonl", "--rules", "rules.yaml", "--labels", "l.jsonl"])
+    assert done.exit_code == 3
+    assert "l.jsonl:1:1" in done.output

@@ -148,3 +148,9 @@ def test_a_judgement_on_any_pair_sums_to_one(one: str, other: str, hours: float,
     assert sum(parts) == pytest.approx(1)
     assert all(0 <= part <= 1 for part in parts)
     assert judgement.same_story == pytest.approx(1 - judgement.different)
+
+
+def test_opposites_are_told_in_the_order_of_the_headlines_and_not_in_that_of_a_set() -> None:
+    son, wife, ours = "Her son and his wife arrive", "Her wife and his son arrive", "Actress and her husband arrive"
+    assert measured(ours, son).opposites == (("husband", "son"), ("husband", "wife"))
+    assert measured(ours, wife).opposites == (("husband", "wife"), ("husband", "son"))
