@@ -14,8 +14,7 @@ from typing import Protocol
 
 from streams.backtest.decided import Decided, Message
 from streams.core.dedupe import Candidate, milliseconds
-from streams.core.pipeline import Engine
-from streams.core.records import Dropped
+from streams.core.records import Alert, Classified, Dropped
 
 #: So many headlines are looked at ahead to bring them into the order of event time, which takes a few hundred megabytes.
 LOOK_AHEAD = 100_000
@@ -29,6 +28,16 @@ class Consumer(Protocol):
 
     def finish(self) -> None:
         """There is nothing more. Also called where replay was interrupted."""
+
+
+class Decider(Protocol):
+    """What decides on headlines: `streams.core.pipeline.Engine`, or two of them side by side."""
+
+    def feed(self, candidate: Candidate) -> tuple[Classified | Dropped, list[Alert]]:
+        """Decide on a headline."""
+
+    def advance(self, at: int) -> list[Alert]:
+        """The alerts that come because event time has come to ``at``, milliseconds."""
 
 
 def event_time(candidate: Candidate) -> int:
@@ -64,7 +73,7 @@ class InOrder:
             yield heapq.heappop(waiting)[2]
 
 
-def replay(candidates: Iterable[Candidate], engine: Engine) -> Iterator[Decided]:
+def replay(candidates: Iterable[Candidate], engine: Decider) -> Iterator[Decided]:
     """What is decided on each, and in between what time alone brings. Time never goes back."""
     now = -(2**63)
     for candidate in candidates:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,11 @@ import typer
 
 from alerts.route import ChannelRouter
 from connectors.interface import Context, Unreadable
+from streams.backtest.compare import Leading
 from streams.backtest.decided import Decided, Message
-from streams.backtest.replay import Consumer, InOrder, Summary
+from streams.backtest.replay import Consumer, Decider, InOrder, Summary
 from streams.backtest.replay import replay as decisions_of
+from streams.backtest.report.page import About
 from streams.cli.common import (
     TOLD_EVERY,
     ConfigOption,
@@ -35,10 +37,11 @@ from streams.cli.common import (
 )
 from streams.cli.ingest import Inputs, LeftOut
 from streams.cli.plan import deduper_of, load_rulebook
+from streams.cli.replay_against import Asked, Versus
 from streams.cli.replay_parquet import Columns
-from streams.cli.replay_report import NOT_SIMULATED, Misgivings, Report
+from streams.cli.replay_report import NOT_SIMULATED, Misgivings, Report, about
 from streams.core.classify import Classifier
-from streams.core.dedupe import Candidate
+from streams.core.dedupe import Candidate, Deduper
 from streams.core.document import Problem, RefusedError
 from streams.core.match import Matcher
 from streams.core.pipeline import Engine, candidate_of
@@ -47,7 +50,7 @@ from streams.core.pipeline import Engine, candidate_of
 _SHOWN = 20
 
 
-def replay(
+def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Files of headlines, or folders of them.")],
     rules: Annotated[
         list[Path] | None, typer.Option(help="Rules to try, files or folders.", show_default="those of the settings")
@@ -61,6 +64,17 @@ def replay(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Write a page with plots there, to read and to share.")
     ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="RULES", help="Compare with other rules: a file, a folder, a git revision.")
+    ] = None,
+    against_taxonomy: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Compare with another taxonomy.", show_default=False)
+    ] = None,
+    against_config: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare with other settings.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Write the comparison there, for a pull request.")
+    ] = None,
+    fail_on_change: Annotated[bool, typer.Option("--fail-on-change", help="End with 1 if an alert differs.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -76,33 +90,53 @@ def replay(
         wirewatch replay archive/ --rules new-rules/ --json
 
         wirewatch replay last-quarter.jsonl.gz --report report.html
+
+        wirewatch replay last-quarter.jsonl.gz --against main --markdown changes.md
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
         loaded = settings(config)
         book = load_rulebook(loaded, rules or ())
         files = _files(sources)
-        engine = Engine(
-            Matcher(book.matched), Classifier(book.taxonomy), deduper_of(loaded)(), ChannelRouter(book.routing)
-        )
+        deduper: Deduper = deduper_of(loaded)()
+        asked, versus = Asked(against, against_taxonomy or (), against_config, markdown, fail_on_change), None
+        if asked.given:
+            deduper = leading = Leading(deduper)
+            versus = Versus.of(asked, loaded, rules or (), book, leading, report)
+        engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper, ChannelRouter(book.routing))
         summary = Summary([rule.name for rule in book.matched.rules])
-        consumers: list[Consumer] = [summary]
-        if decisions is not None:
-            consumers.append(Written(stack.enter_context(_opened(decisions))))
-        if parquet is not None:
-            consumers.append(Columns.opened(parquet, stack))
-        page = Report.of(report, book, loaded) if report is not None else None
-        if page is not None:
+        consumers: list[Consumer] = [summary, *_written(stack, decisions, parquet)]
+        pages: list[Callable[[About], None]] = [versus.finish] if versus else []
+        if report is not None and versus is None:
+            page = Report.of(report, book, loaded)
             consumers.append(page.sums)
+            pages.append(page.write)
         run = _Run(summary)
-        run.go(engine, _candidates(files, run), consumers)
-        if page is not None:
-            page.write(sources, run.misgivings())
-        if as_json:
-            print_json(run.as_dict())
-        else:
-            run.give()
+        run.go(versus.twin(engine) if versus else engine, _candidates(files, run), consumers)
+        for finish in pages:
+            finish(about(book, sources, run.misgivings()))
+        _tell(run, versus, as_json=as_json)
     if run.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
+    if versus is not None and versus.failed:
+        raise typer.Exit(Exit.FOUND)
+
+
+def _written(stack: ExitStack, decisions: Path | None, parquet: Path | None) -> Iterator[Consumer]:
+    """What writes every decision to files."""
+    if decisions is not None:
+        yield Written(stack.enter_context(_opened(decisions)))
+    if parquet is not None:
+        yield Columns.opened(parquet, stack)
+
+
+def _tell(run: _Run, versus: Versus | None, *, as_json: bool) -> None:
+    """What came of it, on standard output."""
+    if as_json:
+        print_json(run.as_dict() | ({"comparison": versus.as_dict()} if versus else {}))
+        return
+    run.give()
+    if versus is not None:
+        versus.give()
 
 
 def _files(sources: Sequence[Path]) -> list[Path]:
@@ -162,7 +196,7 @@ class _Run:
         if len(self.unreadable) < _SHOWN:
             self.unreadable.append((name, reading.line, reading.reason))
 
-    def go(self, engine: Engine, candidates: Iterator[Candidate], consumers: Sequence[Consumer]) -> None:
+    def go(self, engine: Decider, candidates: Iterator[Candidate], consumers: Sequence[Consumer]) -> None:
         """Replay all of it, or until Ctrl-C."""
         began = perf_counter()
         try:

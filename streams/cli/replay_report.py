@@ -75,7 +75,6 @@ class Report:
     """The page of a replay: its sums, which hear of all decisions, and what it is to be made of at the end."""
 
     file: Path
-    book: Rulebook
     sums: Sums
     script: str
 
@@ -83,11 +82,11 @@ class Report:
     def of(cls, file: Path, book: Rulebook, loaded: Loaded) -> Report:
         """A page to be written to ``file``; what is missing for it is told before the work begins."""
         place, script = named(file, ".html", "--report"), plotly_script()
-        return cls(place, book, Sums(book.matched.rules, loaded.settings.dedupe.longest), script)
+        return cls(place, Sums(book.matched.rules, loaded.settings.dedupe.longest), script)
 
-    def write(self, sources: Sequence[Path], misgivings: Misgivings) -> None:
+    def write(self, replayed: About) -> None:
         """Write the page."""
-        write_file(self.file, report(self.sums, about(self.book, sources, misgivings), self.script).encode())
+        write_file(self.file, report(self.sums, replayed, self.script).encode())
 
 
 def about(book: Rulebook, sources: Sequence[Path], misgivings: Misgivings) -> About:
