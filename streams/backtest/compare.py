@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice, zip_longest
 from typing import Final, Literal, TypeAlias
 
 from streams.backtest.decided import Decided
@@ -96,6 +97,8 @@ class Changes:
         self.rules: dict[str, RuleCounts] = {}
         self.over_time = Timeline()
         self.totals: Counter[Kind] = Counter()
+        self.first: datetime | None = None
+        self.last: datetime | None = None
         self._remembered = remembered
         self._waiting: OrderedDict[tuple[str, str, str], _Waiting] = OrderedDict()
         self._kept: dict[tuple[Kind, str], dict[tuple[str, str, datetime | None], Change]] = {}
@@ -103,6 +106,7 @@ class Changes:
 
     def take(self, before: Decided, after: Decided) -> None:
         """What each version decided on one headline, or at one time."""
+        self.first, self.last = self.first or after.at, after.at
         was, now = _going(before), _going(after)
         if was.keys() != now.keys():
             fired = tuple(_rules_of(was)), tuple(_rules_of(now))
@@ -135,14 +139,15 @@ class Changes:
         """The alerts that both versions have."""
         return sum(counts.same for counts in self.rules.values())
 
-    def kept(self, kind: Kind) -> list[Change]:
-        """The changes of a kind that are kept to be shown, by time."""
-        found = (change for (of, _), changes in self._kept.items() if of == kind for change in changes.values())
-        return sorted(found, key=lambda change: (change.at, change.rule))
+    def kept(self, kind: Kind, most: int | None = None) -> list[Change]:
+        """The changes of a kind that are kept to be shown, by time; ``most`` of them, in turn of each rule that has some."""
+        of_rules = [changes.values() for (of, _), changes in sorted(self._kept.items()) if of == kind]
+        in_turn = (change for turn in zip_longest(*of_rules) for change in turn if change is not None)
+        return sorted(islice(in_turn, most), key=lambda change: (change.at, change.rule))
 
-    def left_out(self, kind: Kind) -> int:
-        """How many alerts of a kind are counted and not kept."""
-        return self.totals[kind] - sum(len(change.channels) for change in self.kept(kind))
+    def left_out(self, kind: Kind, shown: Iterable[Change]) -> int:
+        """How many alerts of a kind are counted and not among those that are ``shown``."""
+        return self.totals[kind] - sum(len(change.channels) for change in shown)
 
     def rewritten(self) -> list[tuple[Rule | None, Rule | None]]:
         """The rules that differ, each as it was and as it is; None where there was none, or is none any more."""

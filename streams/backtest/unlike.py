@@ -24,7 +24,7 @@ def why_not(alert: Alert, rules: Mapping[str, Rule], here: Decided, there: Decid
     if held := next((one.suppressed for one in same if one.alert_id == alert.alert_id), None):
         return f"held back: {held}"
     if name not in rules:
-        return "there is no such rule"
+        return "it has no such rule"
     if same:
         others = ", ".join(sorted(one.channel for one in same))
         return f"the rule fires, and tells not this channel but {others}"

@@ -16,7 +16,7 @@ from rich.table import Table
 from alerts.route import ChannelRouter
 from alerts.rulefile import load_rules
 from streams.backtest.compare import KINDS, Change, Changes, Following, Leading, Side, Twin
-from streams.backtest.report.comparison import Versions, comparison, hidden, markdown, rules_by_change, shift
+from streams.backtest.report.comparison import Versions, comparison, markdown, rules_by_change, shift
 from streams.backtest.report.page import About
 from streams.cli.common import out, several, write_file
 from streams.cli.plan import Rulebook, deduper_of, load_rulebook, load_taxonomy
@@ -115,7 +115,7 @@ class Versus:
     def finish(self, about: About) -> None:
         """Nothing more comes: write what was asked for."""
         self.changes.finish()
-        versions = Versions(self.asked.name, "now", about)
+        versions = Versions(self.asked.name, about)
         if self.page is not None:
             write_file(self.page, comparison(self.changes, versions, self.script).encode())
         if self.asked.markdown is not None:
@@ -143,7 +143,7 @@ class Versus:
                 for name, counts in sorted(changes.rules.items())
             },
             "changes": [_as_dict(change) for kind in KINDS for change in changes.kept(kind)],
-            "left_out": sum(changes.left_out(kind) for kind in KINDS),
+            "left_out": sum(changes.left_out(kind, changes.kept(kind)) for kind in KINDS),
         }
 
     def give(self) -> None:
@@ -164,9 +164,9 @@ class Versus:
             table.add_row(name, f"{counts.before:,}", f"{counts.after:,}", *kinds)
         out.print(table)
         for kind in KINDS:
-            for change in changes.kept(kind)[:_SHOWN]:
+            for change in (shown := changes.kept(kind, _SHOWN)):
                 _give(change)
-            if more := hidden(changes, kind, _SHOWN):
+            if more := changes.left_out(kind, shown):
                 out.print(
                     f"{_SIGNS[kind]} and {more:,} more {kind}; --report FILE.html or --json shows more", markup=False
                 )

@@ -32,10 +32,9 @@ TITLES: dict[Kind, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """What is compared: what each version is called, and how many alerts it gives."""
+    """What the earlier version is called, and what is to be said of the later one and of the replay."""
 
     before: str
-    after: str
     about: About
 
 
@@ -52,8 +51,8 @@ def comparison(changes: Changes, versions: Versions, plotly: str) -> str:
         titles=TITLES,
         rules=rules_by_change(changes),
         rewritten=[_rewritten(*pair) for pair in changes.rewritten()],
-        shown={kind: changes.kept(kind)[:SHOWN] for kind in KINDS},
-        hidden={kind: hidden(changes, kind, SHOWN) for kind in KINDS},
+        shown=(shown := {kind: changes.kept(kind, SHOWN) for kind in KINDS}),
+        hidden={kind: changes.left_out(kind, shown[kind]) for kind in KINDS},
         shift=shift,
     )
 
@@ -62,11 +61,6 @@ def rules_by_change(changes: Changes) -> list[str]:
     """The names of the rules with alerts that differ, those with most first."""
     found = [name for name, counts in changes.rules.items() if counts.changed]
     return sorted(found, key=lambda name: (-changes.rules[name].kinds.total(), name))
-
-
-def hidden(changes: Changes, kind: Kind, shown: int) -> int:
-    """How many alerts of a kind are not among the first ``shown`` changes that are kept."""
-    return changes.totals[kind] - sum(len(change.channels) for change in changes.kept(kind)[:shown])
 
 
 def shift(change: Change) -> str:
@@ -108,7 +102,7 @@ def markdown(changes: Changes, versions: Versions) -> str:
     about, totals = versions.about, changes.totals
     counted = ", ".join(f"{totals[kind]:,} {kind}" for kind in KINDS)
     lines = [
-        f"### Alerts: {_code(versions.before)} → {_code(versions.after)}",
+        f"### Alerts, compared with {_code(versions.before)}",
         "",
         f"**{counted}**, {changes.same:,} the same; over {_period(about, changes)}.",
         "",
@@ -127,9 +121,10 @@ def markdown(changes: Changes, versions: Versions) -> str:
 
 
 def _period(about: About, changes: Changes) -> str:
-    starts = changes.over_time.starts()
     found = ", ".join(_code(source) for source in about.sources)
-    return f"{found}, {_at(starts[0])[:10]} to {_at(starts[-1])[:10]}" if starts else found
+    if changes.first is None or changes.last is None:
+        return found
+    return f"{found}, {changes.first:%Y-%m-%d} to {changes.last:%Y-%m-%d}"
 
 
 def _rules_in_markdown(changes: Changes) -> Iterator[str]:
@@ -141,7 +136,7 @@ def _rules_in_markdown(changes: Changes) -> Iterator[str]:
     for name in names[:_RULES_IN_MARKDOWN]:
         counts = changes.rules[name]
         kinds = " | ".join(f"{counts.kinds[kind]:,}" for kind in KINDS)
-        yield f"| {_code(name)} | {counts.before:,} | {counts.after:,} | {kinds} |"
+        yield f"| {_code(name).replace('|', chr(92) + '|')} | {counts.before:,} | {counts.after:,} | {kinds} |"
     if len(names) > _RULES_IN_MARKDOWN:
         yield f"\nand {len(names) - _RULES_IN_MARKDOWN:,} more rules"
     yield ""
@@ -163,17 +158,16 @@ def _section(changes: Changes, kind: Kind, room: int) -> Sequence[str]:
     """The changes of a kind in ``room`` characters, of which the kinds after it are left their part."""
     title, meaning = TITLES[kind]
     lines = [f"<details><summary><b>{title}: {changes.totals[kind]:,}</b> — {meaning}</summary>", ""]
-    shown = 0
+    shown: list[Change] = []
     used = sum(map(len, lines)) + 200
-    for change in changes.kept(kind)[:SHOWN_IN_MARKDOWN]:
+    for change in changes.kept(kind, SHOWN_IN_MARKDOWN):
         line = _line(change)
         if used + len(line) > room // 2:
             break
         lines.append(line)
         used += len(line) + 1
-        shown += 1
-    left = hidden(changes, kind, shown)
-    if left:
+        shown.append(change)
+    if left := changes.left_out(kind, shown):
         lines.append(f"- … and {left:,} more, which the page of `--report` or `--json` shows")
     return [*lines, "", "</details>", ""]
 
@@ -194,4 +188,4 @@ def _code(text: str, longest: int = _LONGEST_HEADLINE) -> str:
     """A text as code, in which Markdown, HTML, links and mentions are nothing but characters."""
     line = " ".join(text.replace("`", "'").split())
     tidy = line if len(line) <= longest else line[: longest - 1] + "…"
-    return f"`{tidy.replace('|', '¦')}`" if tidy else ""
+    return f"`{tidy}`" if tidy else ""
