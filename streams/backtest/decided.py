@@ -6,11 +6,26 @@ more memory than the sums.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import msgspec
 
 from streams.core.records import Alert, Classified, Dropped
+
+#: The moment up to which an alert was held back, at the end of the reason.
+_UNTIL = re.compile(r"(,|:) the next from .*$")
+
+
+def held_for(reason: str) -> str:
+    """Why an alert was held back without the moment up to which it was, so that equal reasons count as one."""
+    return _UNTIL.sub("", reason)
+
+
+def delay(at: datetime, alert: Alert) -> float:
+    """How long after its story was first published an alert comes that goes out at ``at``, seconds."""
+    began = alert.headline.story_began or alert.headline.headline.published
+    return (at - began).total_seconds()
 
 
 class Decided(msgspec.Struct, kw_only=True, frozen=True, gc=False):

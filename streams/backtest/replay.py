@@ -9,10 +9,11 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Protocol
 
-from streams.backtest.decided import Decided, Message
+from streams.backtest.decided import Decided, Message, delay, held_for
+from streams.backtest.report.delays import Delays
 from streams.core.dedupe import Candidate, milliseconds
 from streams.core.records import Alert, Classified, Dropped
 
@@ -95,6 +96,8 @@ class Summary:
     decisions: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
     suppressed: Counter[str] = field(default_factory=Counter)
+    days: Counter[date] = field(default_factory=Counter)
+    delays: Delays = field(default_factory=Delays)
 
     def take(self, one: Decided | Message) -> None:
         """Add it."""
@@ -106,8 +109,11 @@ class Summary:
         for alert in one.alerts:
             if alert.suppressed is None:
                 self.alerts[alert.rule.name] += 1
+                self.days[one.at.date()] += 1
+                if one.headline is not None:
+                    self.delays.add(delay(one.at, alert))
             else:
-                self.suppressed[alert.suppressed] += 1
+                self.suppressed[held_for(alert.suppressed)] += 1
 
     def finish(self) -> None:
         """Nothing is left to do."""
@@ -116,6 +122,18 @@ class Summary:
     def headlines(self) -> int:
         """The headlines that were decided on."""
         return self.decisions.total()
+
+    @property
+    def span_days(self) -> float:
+        """How long the stream is in days, 1 at least."""
+        if self.first is None or self.last is None:
+            return 1.0
+        return max(1.0, (self.last - self.first).total_seconds() / 86_400)
+
+    @property
+    def worst_day(self) -> tuple[date, int] | None:
+        """The day with most alerts, and how many; None where there were none."""
+        return max(self.days.items(), key=lambda day: day[1], default=None)
 
     @property
     def silent(self) -> list[str]:

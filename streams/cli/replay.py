@@ -18,6 +18,7 @@ from streams.backtest.compare import Leading
 from streams.backtest.decided import Decided, Message
 from streams.backtest.replay import Consumer, Decider, InOrder, Summary
 from streams.backtest.replay import replay as decisions_of
+from streams.backtest.report.delays import in_words
 from streams.backtest.report.page import About
 from streams.cli.common import (
     TOLD_EVERY,
@@ -94,12 +95,13 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         wirewatch replay last-quarter.jsonl.gz --against main --markdown changes.md
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
-        loaded = settings(config)
+        asked = Asked(against, against_taxonomy or (), against_config, markdown, fail_on_change)
+        compares, loaded = asked.given, settings(config)
         book = load_rulebook(loaded, rules or ())
         files = _files(sources)
         deduper: Deduper = deduper_of(loaded)()
-        asked, versus = Asked(against, against_taxonomy or (), against_config, markdown, fail_on_change), None
-        if asked.given:
+        versus = None
+        if compares:
             deduper = leading = Leading(deduper)
             versus = Versus.of(asked, loaded, rules or (), book, leading, report)
         engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper, ChannelRouter(book.routing))
@@ -224,6 +226,12 @@ class _Run:
             "unreadable_shown": [{"file": n, "line": line, "reason": why} for n, line, why in self.unreadable],
             "late": self.order.late,
             "alerts": dict(summary.alerts.most_common()),
+            "alerts_a_day": round(summary.alerts.total() / summary.span_days, 2),
+            "worst_day": summary.worst_day and {"day": summary.worst_day[0], "alerts": summary.worst_day[1]},
+            "delay_seconds": {
+                "median": round(summary.delays.quantile(0.5)),
+                "p95": round(summary.delays.quantile(0.95)),
+            },
             "suppressed": dict(summary.suppressed.most_common()),
             "silent": summary.silent,
             "seconds": round(self.seconds, 3),
@@ -246,7 +254,7 @@ class _Run:
             out.print(f"{self.unreadable_count:,} could not be read", markup=False)
         if self.order.late:
             out.print(f"{several(self.order.late, 'headline')} came too late to be put in order", markup=False)
-        out.print(f"{several(summary.alerts.total(), 'alert')}", markup=False)
+        out.print(_alerts_in_words(summary), markup=False)
         for rule, count in summary.alerts.most_common():
             out.print(f"  {count:>8,}  {rule}", markup=False)
         for reason, count in summary.suppressed.most_common():
@@ -256,6 +264,18 @@ class _Run:
         out.print(f"not simulated: {', '.join(NOT_SIMULATED)}", markup=False)
         if self.interrupted:
             err.print("interrupted; this is how far it came")
+
+
+def _alerts_in_words(summary: Summary) -> str:
+    """How many alerts there were, on which day most, and how soon they came."""
+    told = several(summary.alerts.total(), "alert")
+    if summary.worst_day is not None:
+        day, count = summary.worst_day
+        told += f", {summary.alerts.total() / summary.span_days:,.1f} a day, {count:,} on the worst, {day}"
+    if summary.delays.count:
+        half, most = (in_words(summary.delays.quantile(share)) for share in (0.5, 0.95))
+        told += f"; half of them within {half} of the story's first headline, 95 % within {most}"
+    return told
 
 
 def _candidates(files: Sequence[Path], run: _Run) -> Iterator[Candidate]:

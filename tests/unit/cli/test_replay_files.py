@@ -18,6 +18,14 @@ rules:
   - {name: tanker, when: tanker, channels: [desk, archive], labels: {region: gulf}}
   - {name: lull, when: ferry, channels: [desk], absence: 1h}
 """
+TOPICS = """
+topic: iran
+title: Iran
+description: Iran
+threshold: 0.5
+entities: {places: [Iran, Hormuz]}
+conditions: [{name: names it, weight: 0.9, any: [places]}]
+"""
 LINES = [
     {"headline": "Tanker seized off Hormuz", "published": "2026-03-01T12:00:00Z", "source": "a.example"},
     {"headline": "Ferry strike ends in Dover", "published": "2026-03-01T11:00:00Z"},
@@ -30,6 +38,8 @@ LINES = [
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rules.yaml").write_text(RULES, "utf-8")
+    (tmp_path / "topics.yaml").write_text(TOPICS, "utf-8")
+    (tmp_path / "wirewatch.yaml").write_text("rules: [rules.yaml]\ntaxonomy: [topics.yaml]\n", "utf-8")
     (tmp_path / "wire.jsonl").write_text("\n".join(map(json.dumps, LINES)), "utf-8")
     return tmp_path
 
