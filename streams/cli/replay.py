@@ -274,7 +274,7 @@ def _alerts_in_words(summary: Summary) -> str:
         told += f", {summary.alerts.total() / summary.span_days:,.1f} a day, {count:,} on the worst, {day}"
     if summary.delays.count:
         half, most = (in_words(summary.delays.quantile(share)) for share in (0.5, 0.95))
-        told += f"; half of them within {half} of the story's first headline, 95 % within {most}"
+        told += f"; from the story's first headline to them: median {half}, 95 % {most}"
     return told
 
 
