@@ -59,8 +59,11 @@ class Columns:
             self._write()
 
     def _write(self) -> None:
-        self._writer.write_table(self._table_of(self._rows, schema=self._schema))
-        self._rows = []
+        rows, self._rows = self._rows, []
+        try:
+            self._writer.write_table(self._table_of(rows, schema=self._schema))
+        except OSError as error:
+            raise UnreachableError(f"--parquet cannot be written: {error.strerror or error}", "make room") from None
 
 
 def _column(hint: Any, pyarrow: Any) -> Any:

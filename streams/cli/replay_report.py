@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -29,8 +30,15 @@ def named(file: Path, suffix: str, option: str) -> Path:
     """
     if file.suffix != suffix:
         raise typer.BadParameter(f"{option} writes {suffix}: name a file that ends in {suffix}, not {file}")
-    if file.is_dir() or not file.parent.is_dir():
-        what = "it is a folder" if file.is_dir() else f"there is no folder {file.parent}"
+    parent = file.parent
+    if file.is_dir() or not parent.is_dir() or not os.access(file if file.exists() else parent, os.W_OK):
+        what = (
+            "it is a folder"
+            if file.is_dir()
+            else "no permission"
+            if parent.is_dir()
+            else f"there is no folder {parent}"
+        )
         raise UnreachableError(f"{file} cannot be written: {what}", "choose another place")
     return file
 
