@@ -38,9 +38,17 @@ from streams.cli.common import (
 )
 from streams.cli.ingest import Inputs, LeftOut
 from streams.cli.plan import deduper_of, load_rulebook
-from streams.cli.replay_against import Asked, Versus
-from streams.cli.replay_parquet import Columns
-from streams.cli.replay_report import NOT_SIMULATED, Misgivings, Report, about
+from streams.cli.replay_against import (
+    AgainstConfigOption,
+    AgainstOption,
+    AgainstTaxonomyOption,
+    Asked,
+    FailOnChangeOption,
+    MarkdownOption,
+    Versus,
+)
+from streams.cli.replay_parquet import Columns, ParquetOption
+from streams.cli.replay_report import NOT_SIMULATED, Misgivings, Report, ReportOption, about
 from streams.core.classify import Classifier
 from streams.core.dedupe import Candidate, Deduper
 from streams.core.document import Problem, RefusedError
@@ -59,23 +67,13 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
     decisions: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="Write every decision there, one a line.")
     ] = None,
-    parquet: Annotated[
-        Path | None, typer.Option(metavar="FILE.parquet", help="Write every decision there, one a row.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write a page with plots there, to read and to share.")
-    ] = None,
-    against: Annotated[
-        str | None, typer.Option(metavar="RULES", help="Compare with other rules: a file, a folder, a git revision.")
-    ] = None,
-    against_taxonomy: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Compare with another taxonomy.", show_default=False)
-    ] = None,
-    against_config: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare with other settings.")] = None,
-    markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE.md", help="Write the comparison there, for a pull request.")
-    ] = None,
-    fail_on_change: Annotated[bool, typer.Option("--fail-on-change", help="End with 1 if an alert differs.")] = False,
+    parquet: ParquetOption = None,
+    report: ReportOption = None,
+    against: AgainstOption = None,
+    against_taxonomy: AgainstTaxonomyOption = None,
+    against_config: AgainstConfigOption = None,
+    markdown: MarkdownOption = None,
+    fail_on_change: FailOnChangeOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -240,7 +238,7 @@ class _Run:
 
     def misgivings(self) -> Misgivings:
         """What kept the replay from being of all headlines, in their order."""
-        return Misgivings(self.unreadable_count, self.order.late, self.interrupted)
+        return Misgivings(NOT_SIMULATED, self.unreadable_count, self.order.late, self.interrupted)
 
     def give(self) -> None:
         summary = self.summary

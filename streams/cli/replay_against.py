@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -18,7 +18,7 @@ from alerts.rulefile import load_rules
 from streams.backtest.compare import KINDS, Change, Changes, Following, Leading, Side, Twin
 from streams.backtest.report.comparison import Versions, comparison, markdown, rules_by_change, shift
 from streams.backtest.report.page import About
-from streams.cli.common import out, several, write_file
+from streams.cli.common import FLAG, out, several, write_file
 from streams.cli.plan import Rulebook, deduper_of, load_rulebook, load_taxonomy
 from streams.cli.replay_report import named, plotly_script
 from streams.cli.revision import rules_at, told_as
@@ -29,6 +29,20 @@ from streams.core.match import Matcher
 from streams.core.pipeline import Engine
 from streams.core.rule import RuleSet
 from streams.settings import Loaded, load
+
+AgainstOption = Annotated[
+    str | None, typer.Option(metavar="RULES", help="Compare with other rules: a file, a folder, a git revision.")
+]
+AgainstTaxonomyOption = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="Compare with another taxonomy.", show_default=False)
+]
+AgainstConfigOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Compare with other settings.")]
+MarkdownOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.md", help="Write the comparison there, for a pull request.")
+]
+FailOnChangeOption = Annotated[
+    bool, typer.Option("--fail-on-change", metavar=FLAG, help="End with 1 if an alert differs.")
+]
 
 #: Changes of each kind that the terminal shows.
 _SHOWN = 10

@@ -7,13 +7,18 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+import typer
 
 from streams.backtest.decided import Decided, Message
 from streams.cli.common import UnreachableError
 from streams.cli.replay_report import extra, named
+
+ParquetOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.parquet", help="Write every decision there, one a row.")
+]
 
 #: Rows that are held before they are written together as a row group.
 ROWS: Final = 10_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,10 @@ from streams.backtest.report.sums import Sums
 from streams.cli.common import UnreachableError, clock, write_file
 from streams.cli.plan import Rulebook
 from streams.settings import Loaded
+
+ReportOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.html", help="Write a page with plots there, to read and to share.")
+]
 
 #: What is left out of every replay.
 NOT_SIMULATED = ("silences", "groups", "delivery")
@@ -71,8 +75,9 @@ def plotly_script() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Misgivings:
-    """What kept a replay from being of all headlines, in the order of their time."""
+    """What a replay left out, and what kept it from being of all headlines, in the order of their time."""
 
+    not_simulated: Sequence[str]
     unreadable: int = 0
     late: int = 0
     interrupted: bool = False
@@ -97,16 +102,16 @@ class Report:
         write_file(self.file, report(self.sums, replayed, self.script).encode())
 
 
-def about(book: Rulebook, sources: Sequence[Path], misgivings: Misgivings) -> About:
+def about(book: Rulebook, sources: Sequence[Path | str], misgivings: Misgivings) -> About:
     """What a page says of the replay that it is about."""
     return About(
-        sources=[source.name or str(source) for source in sources],
+        sources=[Path(source).name or str(source) for source in sources],
         rules=len(book.matched.rules),
         rules_revision=book.matched.revision,
         taxonomy_revision=book.taxonomy.revision,
         made=clock(),
         version=version("wirewatch"),
-        not_simulated=NOT_SIMULATED,
+        not_simulated=misgivings.not_simulated,
         unreadable=misgivings.unreadable,
         late=misgivings.late,
         interrupted=misgivings.interrupted,
