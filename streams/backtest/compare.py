@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeAlias
 from streams.backtest.decided import Decided
 from streams.backtest.report.timeline import Timeline
 from streams.backtest.report.typical import Shown, shown
-from streams.backtest.unlike import why_not
+from streams.backtest.unlike import Recent, why_not
 from streams.core.dedupe import Candidate, Deduper, Entry
 from streams.core.pipeline import Engine
 from streams.core.records import Alert, Classified, Dropped
@@ -100,6 +100,7 @@ class Changes:
         self.first: datetime | None = None
         self.last: datetime | None = None
         self._remembered = remembered
+        self._recent = Recent(remembered)
         self._waiting: OrderedDict[tuple[str, str, str], _Waiting] = OrderedDict()
         self._kept: dict[tuple[Kind, str], dict[tuple[str, str, datetime | None], Change]] = {}
         self._kept_count: Counter[Kind] = Counter()
@@ -107,15 +108,18 @@ class Changes:
     def take(self, before: Decided, after: Decided) -> None:
         """What each version decided on one headline, or at one time."""
         self.first, self.last = self.first or after.at, after.at
+        self._recent.add(after)
         was, now = _going(before), _going(after)
         if was.keys() != now.keys():
             fired = tuple(_rules_of(was)), tuple(_rules_of(now))
             for id_, alert in was.items():
                 if id_ not in now:
-                    self._wait("lost", alert, before.at, why_not(alert, self.rules_after, before, after), fired)
+                    why = why_not(alert, self.rules_after, before, after, self._recent)
+                    self._wait("lost", alert, before.at, why, fired)
             for id_, alert in now.items():
                 if id_ not in was:
-                    self._wait("added", alert, after.at, why_not(alert, self.rules_before, after, before), fired)
+                    why = why_not(alert, self.rules_before, after, before, self._recent)
+                    self._wait("added", alert, after.at, why, fired)
         for id_, alert in was.items():
             counts = self._counts(alert)
             counts.before += 1

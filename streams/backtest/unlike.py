@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from streams.backtest.decided import Decided
 from streams.core.query import View
@@ -15,7 +17,27 @@ _PARTS = 3
 _LONGEST = 90
 
 
-def why_not(alert: Alert, rules: Mapping[str, Rule], here: Decided, there: Decided) -> str:
+class Recent:
+    """The texts of the headlines that a deduper may still compare others with, by id: those of the last ``span``."""
+
+    def __init__(self, span: timedelta) -> None:
+        self._span = span
+        self._texts: OrderedDict[str, tuple[datetime, str]] = OrderedDict()
+
+    def add(self, one: Decided) -> None:
+        """Remember a headline, and forget those that are too old."""
+        if one.headline is not None:
+            self._texts[one.headline.id] = one.at, one.headline.headline.headline
+        while self._texts and one.at - next(iter(self._texts.values()))[0] > self._span:
+            self._texts.popitem(last=False)
+
+    def of(self, id_: str | None) -> str:
+        """The headline of that id in quotation marks, or what to say in its place."""
+        found = self._texts.get(id_ or "")
+        return f"“{_cut(found[1])}”" if found else "an earlier headline"
+
+
+def why_not(alert: Alert, rules: Mapping[str, Rule], here: Decided, there: Decided, recent: Recent) -> str:
     """What kept the other version from giving ``alert``.
 
     ``here`` is what was decided where the alert was given, ``there`` what the version did that has ``rules`` by name.
@@ -31,12 +53,12 @@ def why_not(alert: Alert, rules: Mapping[str, Rule], here: Decided, there: Decid
     if here.headline is None or there.headline is None:
         return "nothing was missed there: what the rule waits for came, or it was not waiting"
     if isinstance(there.headline, Dropped) and not isinstance(here.headline, Dropped):
-        return f"dropped as a repeat: {there.headline.reason}"
+        return f"dropped as a repeat of {recent.of(there.headline.duplicate_of)}: {there.headline.reason}"
     record = there.headline if isinstance(there.headline, Classified) else alert.headline
-    return _why_silent(rules[name], record)
+    return _why_silent(rules[name], record, recent)
 
 
-def _why_silent(rule: Rule, record: Classified) -> str:
+def _why_silent(rule: Rule, record: Classified, recent: Recent) -> str:
     """What keeps a rule from firing on a headline that it was shown."""
     lacking = [
         f"`{_cut(lack.asks)}`: {lack.reason}" + (f" (nor has it {_cut(', '.join(lack.others))})" if lack.others else "")
@@ -48,7 +70,10 @@ def _why_silent(rule: Rule, record: Classified) -> str:
     if not rule.concerns(record):
         if rule.expiry and record.headline.published.date() > rule.expiry:
             return f"the rule is over since {rule.expiry}"
-        return f"the headline is the story's {record.kind}, and the rule is about `story: {rule.story}`"
+        kind = (
+            f"is an update of {recent.of(record.update_of)}" if record.kind == "update" else "is the first of its story"
+        )
+        return f"the headline {kind}, and the rule is about `story: {rule.story}`"
     if rule.condition is not None:
         return f"its query holds, and its `{type(rule.condition).__name__.lower()}` is not met"
     if rule.once_a_story:

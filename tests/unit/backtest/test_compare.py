@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from streams.backtest.compare import KEPT, KINDS, Change, Changes, Following, Kind, Leading, Side, Twin
 from streams.backtest.replay import replay
+from streams.backtest.unlike import Recent
 from streams.core.conditions import Absence, Burst, Throttle
 from streams.core.dedupe import Candidate, ExactDeduper
 from streams.core.rule import Rule, RuleSet
@@ -105,6 +106,33 @@ def test_a_story_that_is_told_of_sooner_is_earlier_and_not_lost_and_added() -> N
     later = only(compared(told, [soon], [late]), "later")
     assert (later.at, later.was) == (earlier.was, earlier.at)
     assert later.why == "its query holds, and its `burst` is not met"
+
+
+def test_a_repeat_is_told_with_the_headline_that_it_repeats() -> None:
+    told = stream((0, "Tanker seized"), (200, "Tanker seized"))
+    changes = Changes(RuleSet([TANKER]), RuleSet([TANKER]), REMEMBERED)
+    forgets, remembers = ExactDeduper(HOUR), ExactDeduper(REMEMBERED)
+    old, new = (Side(engine(TANKER, deduper=deduper), RuleSet([TANKER])) for deduper in (forgets, remembers))
+    for _ in replay(told, Twin(old, new, changes)):
+        pass
+    changes.finish()
+    assert only(changes, "lost").why == "dropped as a repeat of “Tanker seized”: equal after normalising"
+
+
+def test_a_headline_of_another_kind_than_the_rule_is_about_says_so() -> None:
+    changes = compared(stream((0, "Tanker seized")), [TANKER], [rule("tanker", "tanker", story="updates")])
+    assert only(changes, "lost").why == "the headline is the first of its story, and the rule is about `story: updates`"
+
+
+def test_texts_are_remembered_as_long_as_a_deduper_knows_them() -> None:
+    recent = Recent(HOUR)
+    for one in decided(stream((0, "Tanker seized"), (50, "Port opens"), (61, "Port shut"))):
+        recent.add(one)
+    assert [recent.of(id_) for id_ in ("0", "1", None)] == [
+        "an earlier headline",
+        "“Port opens”",
+        "an earlier headline",
+    ]
 
 
 def test_two_channels_of_one_alert_are_shown_as_one_change_and_counted_as_two() -> None:
