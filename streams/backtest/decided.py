@@ -28,6 +28,11 @@ def delay(at: datetime, alert: Alert) -> float:
     return (at - began).total_seconds()
 
 
+def span_days(first: datetime | None, last: datetime | None) -> float:
+    """How long a stream is in days, 1 at least, so that a short one does not look worse than it is."""
+    return 1.0 if first is None or last is None else max(1.0, (last - first).total_seconds() / 86_400)
+
+
 class Decided(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A headline that has gone all the way, and the alerts that came of it, those that are held back included.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Protocol
 
-from streams.backtest.decided import Decided, Message, delay, held_for
+from streams.backtest.decided import Decided, Message, delay, held_for, span_days
 from streams.backtest.report.delays import Delays
 from streams.core.dedupe import Candidate, milliseconds
 from streams.core.records import Alert, Classified, Dropped
@@ -126,9 +126,7 @@ class Summary:
     @property
     def span_days(self) -> float:
         """How long the stream is in days, 1 at least."""
-        if self.first is None or self.last is None:
-            return 1.0
-        return max(1.0, (self.last - self.first).total_seconds() / 86_400)
+        return span_days(self.first, self.last)
 
     @property
     def worst_day(self) -> tuple[date, int] | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from streams.backtest.decided import Decided, Message, delay, held_for
+from streams.backtest.decided import Decided, Message, delay, held_for, span_days
 from streams.backtest.lint import MOST_A_DAY
 from streams.backtest.report.delays import Delays
 from streams.backtest.report.stories import Stories
@@ -133,10 +133,8 @@ class Sums:
 
     @property
     def span_days(self) -> float:
-        """How long the stream is in days, 1 at least, so that a short one does not look worse than it is."""
-        if self.first is None or self.last is None:
-            return 1.0
-        return max(1.0, (self.last - self.first).total_seconds() / 86_400)
+        """How long the stream is in days, 1 at least."""
+        return span_days(self.first, self.last)
 
     @property
     def silent(self) -> list[RuleSums]:
