@@ -6,11 +6,31 @@ more memory than the sums.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import msgspec
 
 from streams.core.records import Alert, Classified, Dropped
+
+#: The moment up to which an alert was held back, at the end of the reason.
+_UNTIL = re.compile(r"(,|:) the next from .*$")
+
+
+def held_for(reason: str) -> str:
+    """Why an alert was held back without the moment up to which it was, so that equal reasons count as one."""
+    return _UNTIL.sub("", reason)
+
+
+def delay(at: datetime, alert: Alert) -> float:
+    """How long after its story was first published an alert comes that goes out at ``at``, seconds."""
+    began = alert.headline.story_began or alert.headline.headline.published
+    return (at - began).total_seconds()
+
+
+def span_days(first: datetime | None, last: datetime | None) -> float:
+    """How long a stream is in days, 1 at least, so that a short one does not look worse than it is."""
+    return 1.0 if first is None or last is None else max(1.0, (last - first).total_seconds() / 86_400)
 
 
 class Decided(msgspec.Struct, kw_only=True, frozen=True, gc=False):

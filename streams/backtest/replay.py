@@ -9,13 +9,13 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Protocol, TypeVar
 
-from streams.backtest.decided import Decided, Message
+from streams.backtest.decided import Decided, Message, delay, held_for, span_days
+from streams.backtest.report.delays import Delays
 from streams.core.dedupe import Candidate, milliseconds
-from streams.core.pipeline import Engine
-from streams.core.records import Classified, Dropped, Unique
+from streams.core.records import Alert, Classified, Dropped, Unique
 
 T = TypeVar("T")
 
@@ -31,6 +31,16 @@ class Consumer(Protocol):
 
     def finish(self) -> None:
         """There is nothing more. Also called where replay was interrupted."""
+
+
+class Decider(Protocol):
+    """What decides on headlines: `streams.core.pipeline.Engine`, or two of them side by side."""
+
+    def feed(self, candidate: Candidate) -> tuple[Classified | Dropped, list[Alert]]:
+        """Decide on a headline."""
+
+    def advance(self, at: int) -> list[Alert]:
+        """The alerts that come because event time has come to ``at``, milliseconds."""
 
 
 def event_time(candidate: Candidate) -> int:
@@ -94,7 +104,7 @@ def _sorted(placed: Iterable[tuple[int, T]], ahead: int) -> Iterator[tuple[int, 
         yield place, earliest, which in late
 
 
-def replay(candidates: Iterable[Candidate], engine: Engine) -> Iterator[Decided]:
+def replay(candidates: Iterable[Candidate], engine: Decider) -> Iterator[Decided]:
     """What is decided on each, and in between what time alone brings. Time never goes back."""
     now = -(2**63)
     for candidate in candidates:
@@ -117,6 +127,8 @@ class Summary:
     alerts: Counter[str] = field(default_factory=Counter)
     suppressed: Counter[str] = field(default_factory=Counter)
     messages: Counter[str] = field(default_factory=Counter)
+    days: Counter[date] = field(default_factory=Counter)
+    delays: Delays = field(default_factory=Delays)
 
     def take(self, one: Decided | Message) -> None:
         """Add it."""
@@ -129,8 +141,11 @@ class Summary:
         for alert in one.alerts:
             if alert.suppressed is None:
                 self.alerts[alert.rule.name] += 1
+                self.days[one.at.date()] += 1
+                if one.headline is not None:
+                    self.delays.add(delay(one.at, alert))
             else:
-                self.suppressed[alert.suppressed] += 1
+                self.suppressed[held_for(alert.suppressed)] += 1
 
     def finish(self) -> None:
         """Nothing is left to do."""
@@ -139,6 +154,16 @@ class Summary:
     def headlines(self) -> int:
         """The headlines that were decided on."""
         return self.decisions.total()
+
+    @property
+    def span_days(self) -> float:
+        """How long the stream is in days, 1 at least."""
+        return span_days(self.first, self.last)
+
+    @property
+    def worst_day(self) -> tuple[date, int] | None:
+        """The day with most alerts, and how many; None where there were none."""
+        return max(self.days.items(), key=lambda day: day[1], default=None)
 
     @property
     def silent(self) -> list[str]:

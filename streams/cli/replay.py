@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,14 @@ import typer
 
 from alerts.route import ChannelRouter, NoSilences
 from connectors.interface import Unreadable
+from streams.backtest.compare import Leading
 from streams.backtest.decided import Decided, Message
 from streams.backtest.messages import with_messages
-from streams.backtest.replay import Consumer, Summary
+from streams.backtest.replay import Consumer, Decider, Summary
 from streams.backtest.replay import replay as decisions_of
+from streams.backtest.report.delays import in_words
+from streams.backtest.report.page import About
+from streams.backtest.score import Scorer
 from streams.cli.common import (
     ConfigOption,
     Exit,
@@ -33,10 +37,20 @@ from streams.cli.common import (
 from streams.cli.pace import Pace
 from streams.cli.plan import deduper_of, load_rulebook, read_silences
 from streams.cli.reading import Readable, open_sources
-from streams.cli.replay_parquet import Columns
-from streams.cli.replay_report import Misgivings, Report
+from streams.cli.replay_against import (
+    AgainstConfigOption,
+    AgainstOption,
+    AgainstTaxonomyOption,
+    Asked,
+    FailOnChangeOption,
+    MarkdownOption,
+    Versus,
+)
+from streams.cli.replay_parquet import Columns, ParquetOption
+from streams.cli.replay_report import Misgivings, Report, ReportOption, about
 from streams.cli.scored import print_score, scorer_of
 from streams.core.classify import Classifier
+from streams.core.dedupe import Deduper
 from streams.core.match import Matcher
 from streams.core.pipeline import Engine
 
@@ -67,12 +81,13 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
     silences: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Silences, as `silence list --all --json` prints them.")
     ] = None,
-    parquet: Annotated[
-        Path | None, typer.Option(metavar="FILE.parquet", help="Write every decision there, one a row.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write a page with plots there, to read and to share.")
-    ] = None,
+    parquet: ParquetOption = None,
+    report: ReportOption = None,
+    against: AgainstOption = None,
+    against_taxonomy: AgainstTaxonomyOption = None,
+    against_config: AgainstConfigOption = None,
+    markdown: MarkdownOption = None,
+    fail_on_change: FailOnChangeOption = False,
     labels: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="What should have alerted, to score the alerts by.")
     ] = None,
@@ -98,37 +113,61 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
 
         wirewatch replay last-quarter.jsonl.gz --report report.html
 
+        wirewatch replay last-quarter.jsonl.gz --against main --markdown changes.md
+
         wirewatch replay last-quarter.csv --labels labels.jsonl --reference reuters.com
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
-        loaded, pace = settings(config), Pace.read(speed)
+        asked = Asked(against, against_taxonomy or (), against_config, markdown, fail_on_change)
+        compares, loaded, pace = asked.given, settings(config), Pace.read(speed)
         source, scorer = open_sources(sources, loaded, since, until), scorer_of(labels, reference)
         book = load_rulebook(loaded, rules or ())
-        router = ChannelRouter(book.routing, read_silences(silences) if silences else NoSilences())
-        engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper_of(loaded)(), router)
+        silenced = read_silences(silences) if silences else NoSilences()
+        deduper: Deduper = deduper_of(loaded)()
+        versus = None
+        if compares:
+            deduper = leading = Leading(deduper)
+            versus = Versus.of(asked, loaded, rules or (), book, leading, report)
+        engine = Engine(
+            Matcher(book.matched), Classifier(book.taxonomy), deduper, ChannelRouter(book.routing, silenced)
+        )
         summary = Summary([rule.name for rule in book.matched.rules])
-        consumers: list[Consumer] = [summary]
-        if scorer is not None:
-            consumers.append(scorer)
-        if decisions is not None:
-            consumers.append(Written(stack.enter_context(_opened(decisions))))
-        if parquet is not None:
-            consumers.append(Columns.opened(parquet, stack))
-        page = Report.of(report, book, loaded) if report is not None else None
-        if page is not None:
+        consumers: list[Consumer] = [summary, *([scorer] if scorer else []), *_written(stack, decisions, parquet)]
+        pages: list[Callable[[About], None]] = [versus.finish] if versus else []
+        if report is not None and versus is None:
+            page = Report.of(report, book, loaded)
             consumers.append(page.sums)
+            pages.append(page.write)
         run = _Run(summary, source, pace, silenced=silences is not None)
-        run.go(engine, consumers)
-        if page is not None:
-            page.write(sources, run.misgivings())
-        if as_json:
-            print_json(run.as_dict() | ({"score": scorer.as_dict()} if scorer else {}))
-        else:
-            run.give()
-            if scorer is not None:
-                print_score(scorer)
+        run.go(versus.twin(engine, silenced) if versus else engine, consumers)
+        for finish in pages:
+            finish(about(book, sources, run.misgivings()))
+        _tell(run, versus, scorer, as_json=as_json)
     if run.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
+    if versus is not None and versus.failed:
+        raise typer.Exit(Exit.FOUND)
+
+
+def _written(stack: ExitStack, decisions: Path | None, parquet: Path | None) -> Iterator[Consumer]:
+    """What writes every decision to files."""
+    if decisions is not None:
+        yield Written(stack.enter_context(_opened(decisions)))
+    if parquet is not None:
+        yield Columns.opened(parquet, stack)
+
+
+def _tell(run: _Run, versus: Versus | None, scorer: Scorer | None, *, as_json: bool) -> None:
+    """What came of it, on standard output."""
+    if as_json:
+        compared = {"comparison": versus.as_dict()} if versus else {}
+        print_json(run.as_dict() | compared | ({"score": scorer.as_dict()} if scorer else {}))
+        return
+    run.give()
+    if versus is not None:
+        versus.give()
+    if scorer is not None:
+        print_score(scorer)
 
 
 def _opened(file: Path) -> BinaryIO:
@@ -179,7 +218,7 @@ class _Run:
     def not_simulated(self) -> list[str]:
         return [*([] if self.silenced else ["silences"]), "delivery"]
 
-    def go(self, engine: Engine, consumers: Sequence[Consumer]) -> None:
+    def go(self, engine: Decider, consumers: Sequence[Consumer]) -> None:
         """Replay all of it, or until Ctrl-C."""
         began = perf_counter()
         candidates = self.pace.of(self.source.candidates(self.refuse))
@@ -207,6 +246,12 @@ class _Run:
             "unreadable_shown": [{"file": n, "line": line, "reason": why} for n, line, why in self.unreadable],
             "late": self.source.late,
             "alerts": dict(summary.alerts.most_common()),
+            "alerts_a_day": round(summary.alerts.total() / summary.span_days, 2),
+            "worst_day": summary.worst_day and {"day": summary.worst_day[0], "alerts": summary.worst_day[1]},
+            "delay_seconds": {
+                "median": round(summary.delays.quantile(0.5)),
+                "p95": round(summary.delays.quantile(0.95)),
+            },
             "suppressed": dict(summary.suppressed.most_common()),
             "messages": dict(summary.messages.most_common()),
             "silent": summary.silent,
@@ -216,7 +261,7 @@ class _Run:
 
     def misgivings(self) -> Misgivings:
         """What kept the replay from being of all headlines, in their order."""
-        return Misgivings(self.unreadable_count, self.source.late, self.interrupted, self.not_simulated)
+        return Misgivings(self.not_simulated, self.unreadable_count, self.source.late, self.interrupted)
 
     def give(self) -> None:
         summary = self.summary
@@ -230,8 +275,7 @@ class _Run:
             out.print(f"{self.unreadable_count:,} could not be read", markup=False)
         if self.source.late:
             out.print(f"{several(self.source.late, 'headline')} came too late to be put in order", markup=False)
-        told = f" in {several(summary.messages.total(), 'message')} to channels" if summary.messages else ""
-        out.print(f"{several(summary.alerts.total(), 'alert')}{told}", markup=False)
+        out.print(_alerts_in_words(summary), markup=False)
         for rule, count in summary.alerts.most_common():
             out.print(f"  {count:>8,}  {rule}", markup=False)
         for reason, count in summary.suppressed.most_common():
@@ -241,3 +285,17 @@ class _Run:
         out.print(f"not simulated: {', '.join(self.not_simulated)}", markup=False)
         if self.interrupted:
             err.print("interrupted; this is how far it came")
+
+
+def _alerts_in_words(summary: Summary) -> str:
+    """How many alerts there were, on which day most, and how soon they came."""
+    told = several(summary.alerts.total(), "alert")
+    if summary.messages:
+        told += f" in {several(summary.messages.total(), 'message')} to channels"
+    if summary.worst_day is not None:
+        day, count = summary.worst_day
+        told += f", {summary.alerts.total() / summary.span_days:,.1f} a day, {count:,} on the worst, {day}"
+    if summary.delays.count:
+        half, most = (in_words(summary.delays.quantile(share)) for share in (0.5, 0.95))
+        told += f"; from the story's first headline to them: median {half}, 95 % {most}"
+    return told

@@ -7,13 +7,18 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+import typer
 
 from streams.backtest.decided import Decided, Message
 from streams.cli.common import UnreachableError
 from streams.cli.replay_report import extra, named
+
+ParquetOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.parquet", help="Write every decision there, one a row.")
+]
 
 #: Rows that are held before they are written together as a row group.
 ROWS: Final = 10_000
@@ -59,8 +64,11 @@ class Columns:
             self._write()
 
     def _write(self) -> None:
-        self._writer.write_table(self._table_of(self._rows, schema=self._schema))
-        self._rows = []
+        rows, self._rows = self._rows, []
+        try:
+            self._writer.write_table(self._table_of(rows, schema=self._schema))
+        except OSError as error:
+            raise UnreachableError(f"--parquet cannot be written: {error.strerror or error}", "make room") from None
 
 
 def _column(hint: Any, pyarrow: Any) -> Any:

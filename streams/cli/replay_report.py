@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +17,10 @@ from streams.backtest.report.sums import Sums
 from streams.cli.common import UnreachableError, clock, write_file
 from streams.cli.plan import Rulebook
 from streams.settings import Loaded
+
+ReportOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.html", help="Write a page with plots there, to read and to share.")
+]
 
 
 def named(file: Path, suffix: str, option: str) -> Path:
@@ -26,8 +31,15 @@ def named(file: Path, suffix: str, option: str) -> Path:
     """
     if file.suffix != suffix:
         raise typer.BadParameter(f"{option} writes {suffix}: name a file that ends in {suffix}, not {file}")
-    if file.is_dir() or not file.parent.is_dir():
-        what = "it is a folder" if file.is_dir() else f"there is no folder {file.parent}"
+    parent = file.parent
+    if file.is_dir() or not parent.is_dir() or not os.access(file if file.exists() else parent, os.W_OK):
+        what = (
+            "it is a folder"
+            if file.is_dir()
+            else "no permission"
+            if parent.is_dir()
+            else f"there is no folder {parent}"
+        )
         raise UnreachableError(f"{file} cannot be written: {what}", "choose another place")
     return file
 
@@ -60,12 +72,12 @@ def plotly_script() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Misgivings:
-    """What kept a replay from being of all headlines, in the order of their time, and what it leaves out."""
+    """What a replay left out, and what kept it from being of all headlines, in the order of their time."""
 
+    not_simulated: Sequence[str]
     unreadable: int = 0
     late: int = 0
     interrupted: bool = False
-    not_simulated: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +85,6 @@ class Report:
     """The page of a replay: its sums, which hear of all decisions, and what it is to be made of at the end."""
 
     file: Path
-    book: Rulebook
     sums: Sums
     script: str
 
@@ -81,17 +92,17 @@ class Report:
     def of(cls, file: Path, book: Rulebook, loaded: Loaded) -> Report:
         """A page to be written to ``file``; what is missing for it is told before the work begins."""
         place, script = named(file, ".html", "--report"), plotly_script()
-        return cls(place, book, Sums(book.matched.rules, loaded.settings.dedupe.longest), script)
+        return cls(place, Sums(book.matched.rules, loaded.settings.dedupe.longest), script)
 
-    def write(self, sources: Sequence[str], misgivings: Misgivings) -> None:
+    def write(self, replayed: About) -> None:
         """Write the page."""
-        write_file(self.file, report(self.sums, about(self.book, sources, misgivings), self.script).encode())
+        write_file(self.file, report(self.sums, replayed, self.script).encode())
 
 
-def about(book: Rulebook, sources: Sequence[str], misgivings: Misgivings) -> About:
+def about(book: Rulebook, sources: Sequence[Path | str], misgivings: Misgivings) -> About:
     """What a page says of the replay that it is about."""
     return About(
-        sources=[Path(source).name or source for source in sources],
+        sources=[Path(source).name or str(source) for source in sources],
         rules=len(book.matched.rules),
         rules_revision=book.matched.revision,
         taxonomy_revision=book.taxonomy.revision,

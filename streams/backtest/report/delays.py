@@ -57,8 +57,6 @@ class Delays:
 
 def in_words(seconds: float) -> str:
     """A delay for a person, in its two largest units: ``3 min``, ``2 h 10 min``, ``1 d 4 h``."""
-    if seconds < 1:
-        return "0"
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

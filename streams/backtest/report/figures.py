@@ -28,6 +28,8 @@ _SEVERITIES = {
 _KINDS = {"first": "var(--s1)", "update": "var(--s2)", "duplicate": "var(--other)"}
 _MANY = {"first": "first reports", "update": "updates", "duplicate": "duplicates"}
 _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+#: Up to so many, an axis has a line for each.
+_FEW = 5
 _LONGEST_LABEL = 34
 
 
@@ -51,7 +53,8 @@ def figures_of(sums: Sums) -> dict[str, Figure]:
             found[f"by_{kind}"] = stacked(over, kind)
         found["by_severity"] = _by_severity(over)
         found["week"] = _week(sums)
-        found["days"] = _days(sums)
+        if len(sums.days) > 1:
+            found["days"] = _days(sums)
     if sums.delays.count:
         found["delays"] = _delays(sums.delays)
     for name, alerted in (("stories", True), ("untold", False)):
@@ -103,7 +106,10 @@ def bars(over: Timeline, name: str, counts: Sequence[int], colour: str) -> Figur
 
 
 def figure(traces: Sequence[Figure], **layout: Any) -> Figure:
-    """A plot of traces, with what the layout has of its own."""
+    """A plot of traces, with what the layout has of its own. Where there are few, the axis counts by ones."""
+    heights = [trace["y"] for trace in traces if trace["type"] == "bar"]
+    if heights and max(map(sum, zip(*heights, strict=True))) <= _FEW:
+        layout = {"yaxis": {"dtick": 1}, **layout}
     return {"data": list(traces), "layout": layout}
 
 

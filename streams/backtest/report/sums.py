@@ -5,13 +5,12 @@ What grows is a count a day, a few hundred numbers and a sample of headlines for
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from streams.backtest.decided import Decided, Message
+from streams.backtest.decided import Decided, Message, delay, held_for, span_days
 from streams.backtest.lint import MOST_A_DAY
 from streams.backtest.report.delays import Delays
 from streams.backtest.report.stories import Stories
@@ -20,8 +19,6 @@ from streams.backtest.report.typical import Shown, Typical, shown
 from streams.core.records import Alert, Dropped
 from streams.core.rule import Rule
 
-#: Why an alert was held back without the moment up to which it was, so that equal reasons count as one.
-_UNTIL = re.compile(r"(,|:) the next from .*$")
 #: Different reasons that are told apart; more than any set of rules has.
 _MOST_REASONS = 1_000
 _OTHER_REASONS = "other reasons"
@@ -136,10 +133,8 @@ class Sums:
 
     @property
     def span_days(self) -> float:
-        """How long the stream is in days, 1 at least, so that a short one does not look worse than it is."""
-        if self.first is None or self.last is None:
-            return 1.0
-        return max(1.0, (self.last - self.first).total_seconds() / 86_400)
+        """How long the stream is in days, 1 at least."""
+        return span_days(self.first, self.last)
 
     @property
     def silent(self) -> list[RuleSums]:
@@ -179,7 +174,7 @@ class Sums:
         return rules.most_common()
 
     def _hold(self, alert: Alert, reason: str) -> None:
-        told = _UNTIL.sub("", reason)
+        told = held_for(reason)
         if told not in self._examples and len(self._examples) >= _MOST_REASONS:
             told = _OTHER_REASONS
         self._examples.setdefault(told, shown(alert))
@@ -202,10 +197,8 @@ class Sums:
         if sums is not None:
             sums.fired(at, alert, count)
         if one.headline is not None:
-            began = alert.headline.story_began or alert.headline.headline.published
-            delay = (at - began).total_seconds()
             for delays in [self.delays, *([sums.delays] if sums else [])]:
-                delays.add(delay)
+                delays.add(delay(at, alert))
 
     def _in_hour(self, at: datetime, alert: Alert, count: int) -> None:
         hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

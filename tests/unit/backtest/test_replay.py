@@ -15,7 +15,7 @@ from streams.backtest.decided import Decided
 from streams.backtest.replay import AsDecided, InOrder, Summary, replay
 from streams.cli import app
 from streams.core.classify import Classifier
-from streams.core.conditions import Absence
+from streams.core.conditions import Absence, Throttle
 from streams.core.decide import RuleChannels
 from streams.core.dedupe import Candidate, ExactDeduper
 from streams.core.match import Matcher
@@ -113,6 +113,20 @@ def test_a_summary_names_the_rules_that_never_fired() -> None:
     for one in decided([candidate(0, "tanker seized", 0)]):
         summary.take(one)
     assert (summary.headlines, dict(summary.alerts), summary.silent) == (1, {"tanker": 1}, ["lull"])
+
+
+def test_a_summary_tells_the_worst_day_how_soon_alerts_came_and_why_others_did_not() -> None:
+    summary = Summary(["tanker"])
+    throttled = Rule(
+        "tanker", "t", compile_query("tanker"), "high", ("desk",), throttle=Throttle(1, timedelta(hours=1))
+    )
+    rules = Engine(Matcher(RuleSet([throttled])), Classifier(TAXONOMY), ExactDeduper(timedelta(hours=72)))
+    told = [candidate(number, f"tanker {number}", minutes) for number, minutes in enumerate((0, 1, 2, 1_500))]
+    for one in replay(told, rules):
+        summary.take(one)
+    assert summary.worst_day == (START.date(), 1)
+    assert summary.suppressed == {"throttled: 1 in 1h": 2}
+    assert (summary.delays.count, summary.delays.quantile(0.95), round(summary.span_days, 2)) == (2, 0, 1.04)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,23 @@ import pyarrow.parquet
 import pytest
 from typer.testing import CliRunner
 
+from streams.backtest.decided import Decided
+from streams.backtest.replay import Decider, replay
 from streams.cli import app, replay_parquet
+from streams.core.dedupe import Candidate
 
 RULES = """
 rules:
   - {name: tanker, when: tanker, channels: [desk, archive], labels: {region: gulf}}
   - {name: lull, when: ferry, channels: [desk], absence: 1h}
+"""
+TOPICS = """
+topic: iran
+title: Iran
+description: Iran
+threshold: 0.5
+entities: {places: [Iran, Hormuz]}
+conditions: [{name: names it, weight: 0.9, any: [places]}]
 """
 LINES = [
     {"headline": "Tanker seized off Hormuz", "published": "2026-03-01T12:00:00Z", "source": "a.example"},
@@ -30,6 +41,8 @@ LINES = [
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rules.yaml").write_text(RULES, "utf-8")
+    (tmp_path / "topics.yaml").write_text(TOPICS, "utf-8")
+    (tmp_path / "wirewatch.yaml").write_text("rules: [rules.yaml]\ntaxonomy: [topics.yaml]\n", "utf-8")
     (tmp_path / "wire.jsonl").write_text("\n".join(map(json.dumps, LINES)), "utf-8")
     return tmp_path
 
@@ -99,3 +112,16 @@ def test_a_file_that_cannot_be_written_there_is_refused_before_the_work(option: 
     suffix = {"--report": "html", "--parquet": "parquet"}[option]
     assert "there is no folder gone" in replayed(option, f"gone/x.{suffix}", ending=4)
     assert f"ends in .{suffix}" in replayed(option, "x.txt", ending=2).replace("\n", " ")
+
+
+def test_ctrl_c_leaves_a_report_of_how_far_it_came(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(stream: Iterable[Candidate], engine: Decider) -> Iterator[Decided]:
+        yield next(replay(stream, engine))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("streams.cli.replay.decisions_of", interrupted)
+    replayed("--report", "r.html", "--parquet", "d.parquet", ending=130)
+    text = (project / "r.html").read_text("utf-8")
+    assert "1 recorded headline from" in text
+    assert "Interrupted" in text
+    assert pyarrow.parquet.read_table(project / "d.parquet").num_rows == 1

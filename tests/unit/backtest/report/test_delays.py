@@ -34,7 +34,7 @@ def test_no_delays_have_no_median_to_tell() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "0"), (42, "42 s"), (180, "3 min"), (7_800, "2 h 10 min"), (3_600, "1 h"), (100_000, "1 d 3 h")],
+    [(0, "0 s"), (42, "42 s"), (180, "3 min"), (7_800, "2 h 10 min"), (3_600, "1 h"), (100_000, "1 d 3 h")],
 )
 def test_a_delay_is_told_in_its_two_largest_units(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
