@@ -24,7 +24,8 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+# Its event loop runs in this thread for as long as it is open: tests that have one of their own must not meet it.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     program = next((found for name in _CALLED if (found := shutil.which(name))), None)
     if program is None:
