@@ -15,6 +15,7 @@ from streams.cli import (
     explain,
     ingest,
     init,
+    label,
     logs,
     replay,
     routes,
@@ -44,6 +45,7 @@ app.add_typer(routes.app, name="routes")
 app.add_typer(silence.app, name="silence")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("replay")(replay.replay)
+app.command("label")(label.label)
 app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)
 
