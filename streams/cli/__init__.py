@@ -16,6 +16,7 @@ from streams.cli import (
     explain,
     ingest,
     init,
+    label,
     logs,
     replay,
     routes,
@@ -48,6 +49,7 @@ app.add_typer(silence.app, name="silence")
 app.add_typer(slack.app, name="slack")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("replay")(replay.replay)
+app.command("label")(label.label)
 app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)
 

@@ -22,6 +22,7 @@ from connectors.recorded import Recording
 from streams.cli import app
 from streams.core.records import Dropped, Headline, Unique
 from streams.worker.topics import Topics, create_topics
+from tests.integration.rig import TAXONOMY
 
 pytestmark = pytest.mark.services
 
@@ -69,7 +70,9 @@ def desk(kafka_client: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     topics = Topics(f"r{secrets.token_hex(3)}.")
     kafka = {**kafka_client, "topic_prefix": topics.prefix}
-    (tmp_path / "wirewatch.yaml").write_text(json.dumps({"kafka": kafka}), "utf-8")
+    (tmp_path / "ships.yaml").write_text(TAXONOMY, "utf-8")  # it is read sooner than that which comes along
+    settings = {"kafka": kafka, "taxonomy": ["ships.yaml"]}
+    (tmp_path / "wirewatch.yaml").write_text(json.dumps(settings), "utf-8")
     (tmp_path / "rules.yaml").write_text("rules: [{name: tanker, when: tanker, channels: [desk]}]", "utf-8")
     asyncio.run(create_topics(kafka_client, topics, partitions=4, replication=1))
     return Desk(kafka_client, topics)

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli import app
+from tests.integration.rig import TAXONOMY
 
 ROWS = [
     {"headline": "Tanker seized off Hormuz", "published": "2026-03-01T12:00:00Z", "source": "a.example"},
@@ -25,6 +26,8 @@ LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "ships.yaml").write_text(TAXONOMY, "utf-8")  # it is read sooner than that which comes along
+    (tmp_path / "wirewatch.yaml").write_text("taxonomy: [ships.yaml]", "utf-8")
     (tmp_path / "rules.yaml").write_text("rules: [{name: tanker, when: tanker, channels: [desk]}]", "utf-8")
     return tmp_path
 
