@@ -24,7 +24,7 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, no asynchronous test can run in this process
 def chromium() -> Iterator[Browser]:
     program = next((found for name in _CALLED if (found := shutil.which(name))), None)
     if program is None:
