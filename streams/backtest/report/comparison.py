@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from streams.backtest.compare import KINDS, Change, Changes, Kind
@@ -32,10 +32,12 @@ TITLES: dict[Kind, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """What the earlier version is called, and what is to be said of the later one and of the replay."""
+    """What the earlier version is called, what is to be said of the later one and of the replay, and what differs
+    between them beside rules, in words."""
 
     before: str
     about: About
+    differences: Sequence[str] = ()
 
 
 def comparison(changes: Changes, versions: Versions, plotly: str) -> str:
@@ -93,8 +95,9 @@ def _rewritten(one: Rule | None, other: Rule | None) -> tuple[str, str, str, str
             str(one.query) if one else "",
             str(rule.query) if other else "",
         )
-    was, now = str(one.query), str(other.query)
-    return (one.name, "changed", was, now) if was != now else (one.name, "changed, and not its query", "", "")
+    differ = [item.name for item in fields(Rule) if getattr(one, item.name) != getattr(other, item.name)]
+    was, now = (str(one.query), str(other.query)) if "query" in differ else ("", "")
+    return one.name, f"changed: {', '.join(differ)}", was, now
 
 
 def markdown(changes: Changes, versions: Versions) -> str:
@@ -108,6 +111,7 @@ def markdown(changes: Changes, versions: Versions) -> str:
         "",
         *_rules_in_markdown(changes),
         *_rewritten_in_markdown(changes),
+        *([f"Beside rules: {'; '.join(map(_code, versions.differences))}", ""] if versions.differences else []),
     ]
     for kind in KINDS:
         if totals[kind]:
