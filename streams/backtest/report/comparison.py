@@ -97,7 +97,8 @@ def _rewritten(one: Rule | None, other: Rule | None) -> tuple[str, str, str, str
         )
     differ = [item.name for item in fields(Rule) if getattr(one, item.name) != getattr(other, item.name)]
     was, now = (str(one.query), str(other.query)) if "query" in differ else ("", "")
-    return one.name, f"changed: {', '.join(differ)}", was, now
+    told = ", ".join("when" if name == "query" else name for name in differ)
+    return one.name, f"changed: {told}", was, now
 
 
 def markdown(changes: Changes, versions: Versions) -> str:

@@ -51,7 +51,7 @@ def test_a_page_shows_queries_before_and_after() -> None:
         [rule("a", 'tanker AND "ship"'), rule("b", "port", severity="low")],
     )
     text = comparison(changes(was, is_now, "Tanker lost"), VERSIONS, "plotly")
-    assert "changed: query<" in text
+    assert "changed: when<" in text
     assert "changed: severity<" in text
     assert "<code>port</code>" not in text
     assert "<code>tanker</code>" in text
