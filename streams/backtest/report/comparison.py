@@ -110,6 +110,7 @@ def markdown(changes: Changes, versions: Versions) -> str:
         "",
         f"**{counted}**, {changes.same:,} the same; over {_period(about, changes)}.",
         "",
+        *_caveats(about),
         *_rules_in_markdown(changes),
         *_rewritten_in_markdown(changes),
         *([f"Beside rules: {'; '.join(map(_code, versions.differences))}", ""] if versions.differences else []),
@@ -130,6 +131,18 @@ def _period(about: About, changes: Changes) -> str:
     if changes.first is None or changes.last is None:
         return found
     return f"{found}, {changes.first:%Y-%m-%d} to {changes.last:%Y-%m-%d}"
+
+
+def _caveats(about: About) -> Iterator[str]:
+    """What kept the replay from being of all headlines."""
+    told = [
+        "the replay was interrupted before its end" if about.interrupted else "",
+        f"{about.unreadable:,} could not be read" if about.unreadable else "",
+        f"{about.late:,} came too late to be put in order" if about.late else "",
+    ]
+    if any(told):
+        yield f"Not of all headlines: {'; '.join(filter(None, told))}."
+        yield ""
 
 
 def _rules_in_markdown(changes: Changes) -> Iterator[str]:

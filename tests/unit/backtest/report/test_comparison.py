@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from playwright.sync_api import Browser
@@ -79,6 +80,13 @@ def test_what_differs_beside_rules_is_told() -> None:
     versions = Versions("other.yaml", ABOUT, ["dedupe.window: 1h, now 3d"])
     assert "dedupe.window: 1h, now 3d" in comparison(changes([], [], "Port opens"), versions, "plotly")
     assert "Beside rules: `dedupe.window: 1h, now 3d`" in markdown(changes([], [], "Port opens"), versions)
+
+
+def test_markdown_says_what_kept_it_from_being_of_all_headlines() -> None:
+    about = dataclasses.replace(ABOUT, interrupted=True, unreadable=3)
+    text = markdown(changes([], [], "Port opens"), Versions("HEAD~1", about))
+    assert "Not of all headlines: the replay was interrupted before its end; 3 could not be read." in text
+    assert "Not of all" not in markdown(changes([], [], "Port opens"), VERSIONS)
 
 
 def test_markdown_without_changes_says_so() -> None:
