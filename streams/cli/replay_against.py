@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -25,6 +26,7 @@ from streams.cli.revision import rules_at, told_as
 from streams.core.classify import Classifier
 from streams.core.dedupe import Deduper
 from streams.core.document import RefusedError
+from streams.core.duration import written
 from streams.core.match import Matcher
 from streams.core.pipeline import Engine
 from streams.core.rule import RuleSet
@@ -89,6 +91,7 @@ class Versus:
     deduper: Deduper
     now: Rulebook
     changes: Changes
+    differences: Sequence[str]
     page: Path | None
     script: str
 
@@ -115,6 +118,7 @@ class Versus:
             Following(deduper) if alike else deduper_of(other)(),
             now,
             Changes(book.matched, now.matched, longest),
+            list(_differences(book, now, other, loaded)),
             page,
             plotly_script() if page is not None else "",
         )
@@ -128,7 +132,7 @@ class Versus:
     def finish(self, about: About) -> None:
         """Nothing more comes: write what was asked for."""
         self.changes.finish()
-        versions = Versions(self.asked.name, about)
+        versions = Versions(self.asked.name, about, self.differences)
         if self.page is not None:
             write_file(self.page, comparison(self.changes, versions, self.script).encode())
         if self.asked.markdown is not None:
@@ -144,6 +148,7 @@ class Versus:
         changes = self.changes
         return {
             "against": self.asked.name,
+            "differences": list(self.differences),
             "same": changes.same,
             **{kind: changes.totals[kind] for kind in KINDS},
             "rules": {
@@ -166,6 +171,8 @@ class Versus:
         out.print(
             f"compared with {self.asked.name}: {several(changes.same, 'alert')} the same, {counted}", markup=False
         )
+        for difference in self.differences:
+            out.print(f"  {difference}", markup=False)
         if not changes.changed:
             return
         table = Table("rule", box=None, pad_edge=False, header_style="bold")
@@ -183,6 +190,25 @@ class Versus:
                 out.print(
                     f"{_SIGNS[kind]} and {more:,} more {kind}; --report FILE.html or --json shows more", markup=False
                 )
+
+
+def _differences(book: Rulebook, now: Rulebook, other: Loaded, loaded: Loaded) -> Iterator[str]:
+    """What differs beside the rules, in words, each as it was and as it is."""
+    if book.taxonomy.revision != now.taxonomy.revision:
+        yield f"topics: revision {book.taxonomy.revision}, now {now.taxonomy.revision}"
+    was, is_now = (given.settings.dedupe.model_dump() for given in (other, loaded))
+    for name in was:
+        if was[name] != is_now[name]:
+            yield f"dedupe.{name}: {_value(was[name])}, now {_value(is_now[name])}"
+    if book.routing != now.routing:
+        yield "routes or subscriptions"
+
+
+def _value(value: Any) -> str:
+    """A setting as a file has it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_value(inner)}" for name, inner in value.items()) or "none"
+    return written(value) if isinstance(value, timedelta) else str(value).lower()
 
 
 def _other_book(asked: Asked, other: Loaded, rules: Sequence[Path], now: Rulebook) -> Rulebook:

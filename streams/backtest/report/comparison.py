@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from streams.backtest.compare import KINDS, Change, Changes, Kind
@@ -32,10 +32,12 @@ TITLES: dict[Kind, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """What the earlier version is called, and what is to be said of the later one and of the replay."""
+    """What the earlier version is called, what is to be said of the later one and of the replay, and what differs
+    between them beside rules, in words."""
 
     before: str
     about: About
+    differences: Sequence[str] = ()
 
 
 def comparison(changes: Changes, versions: Versions, plotly: str) -> str:
@@ -93,8 +95,10 @@ def _rewritten(one: Rule | None, other: Rule | None) -> tuple[str, str, str, str
             str(one.query) if one else "",
             str(rule.query) if other else "",
         )
-    was, now = str(one.query), str(other.query)
-    return (one.name, "changed", was, now) if was != now else (one.name, "changed, and not its query", "", "")
+    differ = [item.name for item in fields(Rule) if getattr(one, item.name) != getattr(other, item.name)]
+    was, now = (str(one.query), str(other.query)) if "query" in differ else ("", "")
+    told = ", ".join("when" if name == "query" else name for name in differ)
+    return one.name, f"changed: {told}", was, now
 
 
 def markdown(changes: Changes, versions: Versions) -> str:
@@ -106,8 +110,10 @@ def markdown(changes: Changes, versions: Versions) -> str:
         "",
         f"**{counted}**, {changes.same:,} the same; over {_period(about, changes)}.",
         "",
+        *_caveats(about),
         *_rules_in_markdown(changes),
         *_rewritten_in_markdown(changes),
+        *([f"Beside rules: {'; '.join(map(_code, versions.differences))}", ""] if versions.differences else []),
     ]
     for kind in KINDS:
         if totals[kind]:
@@ -125,6 +131,18 @@ def _period(about: About, changes: Changes) -> str:
     if changes.first is None or changes.last is None:
         return found
     return f"{found}, {changes.first:%Y-%m-%d} to {changes.last:%Y-%m-%d}"
+
+
+def _caveats(about: About) -> Iterator[str]:
+    """What kept the replay from being of all headlines."""
+    told = [
+        "the replay was interrupted before its end" if about.interrupted else "",
+        f"{about.unreadable:,} could not be read" if about.unreadable else "",
+        f"{about.late:,} came too late to be put in order" if about.late else "",
+    ]
+    if any(told):
+        yield f"Not of all headlines: {'; '.join(filter(None, told))}."
+        yield ""
 
 
 def _rules_in_markdown(changes: Changes) -> Iterator[str]:

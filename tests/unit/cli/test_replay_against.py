@@ -93,14 +93,19 @@ def test_rules_are_compared_with_another_folder_whose_channels_are_gone(project:
 def test_topics_are_compared_with_another_taxonomy(project: Path) -> None:
     (project / "before.yaml").write_text(TOPICS.format(places="Iran"), "utf-8")
     told = comparison("--against-taxonomy", "before.yaml")
+    assert [text.partition(":")[0] for text in told["differences"]] == ["topics"]
     [added] = told["changes"]
     assert (added["kind"], added["rule"], added["why"]) == ("added", "iran", "`topic:iran`: there is no topic")
 
 
 def test_settings_are_compared_with_others_which_deduplicate_otherwise(project: Path) -> None:
     (project / "ferry.yaml").write_text("rules: [{name: ferry, when: ferry, channels: [desk]}]", "utf-8")
-    (project / "before.yaml").write_text("taxonomy: [topics.yaml]\ndedupe: {window: 1h}\n", "utf-8")
-    [lost] = comparison("--rules", "ferry.yaml", "--against-config", "before.yaml")["changes"]
+    (project / "before.yaml").write_text(
+        "taxonomy: [topics.yaml]\ndedupe: {window: 1h, sources: {a.example: 2h}}\n", "utf-8"
+    )
+    told = comparison("--rules", "ferry.yaml", "--against-config", "before.yaml")
+    assert told["differences"] == ["dedupe.window: 1h, now 3d", "dedupe.sources: a.example 2h, now none"]
+    [lost] = told["changes"]
     assert (lost["kind"], lost["at"], lost["why"][:19]) == ("lost", "2026-03-02 11:00:00+00:00", "dropped as a repeat")
 
 

@@ -24,8 +24,7 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
 
-# Its event loop runs in this thread for as long as it is open: tests that have one of their own must not meet it.
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module")  # while it is open, no asynchronous test can run in this process
 def chromium() -> Iterator[Browser]:
     program = next((found for name in _CALLED if (found := shutil.which(name))), None)
     if program is None:

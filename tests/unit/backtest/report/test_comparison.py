@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from playwright.sync_api import Browser
@@ -46,8 +47,14 @@ def test_a_page_without_changes_says_so_and_has_no_scripts() -> None:
 
 
 def test_a_page_shows_queries_before_and_after() -> None:
-    was, is_now = [rule("a", "tanker")], [rule("a", 'tanker AND "ship"')]
+    was, is_now = (
+        [rule("a", "tanker"), rule("b", "port")],
+        [rule("a", 'tanker AND "ship"'), rule("b", "port", severity="low")],
+    )
     text = comparison(changes(was, is_now, "Tanker lost"), VERSIONS, "plotly")
+    assert "changed: when<" in text
+    assert "changed: severity<" in text
+    assert "<code>port</code>" not in text
     assert "<code>tanker</code>" in text
     assert "<code>tanker AND &#34;ship&#34;</code>" in text
 
@@ -67,6 +74,19 @@ def test_markdown_leaves_room_for_every_kind_of_change() -> None:
     assert "<b>Added: 60</b>" in text
     assert "<b>Lost: 60</b>" in text
     assert text.count("</details>") == 2
+
+
+def test_what_differs_beside_rules_is_told() -> None:
+    versions = Versions("other.yaml", ABOUT, ["dedupe.window: 1h, now 3d"])
+    assert "dedupe.window: 1h, now 3d" in comparison(changes([], [], "Port opens"), versions, "plotly")
+    assert "Beside rules: `dedupe.window: 1h, now 3d`" in markdown(changes([], [], "Port opens"), versions)
+
+
+def test_markdown_says_what_kept_it_from_being_of_all_headlines() -> None:
+    about = dataclasses.replace(ABOUT, interrupted=True, unreadable=3)
+    text = markdown(changes([], [], "Port opens"), Versions("HEAD~1", about))
+    assert "Not of all headlines: the replay was interrupted before its end; 3 could not be read." in text
+    assert "Not of all" not in markdown(changes([], [], "Port opens"), VERSIONS)
 
 
 def test_markdown_without_changes_says_so() -> None:
