@@ -29,7 +29,7 @@ from streams.worker.clients import reader
 from streams.worker.history import partitions_of
 from streams.worker.tally import Tally, count
 from streams.worker.topics import NAMES, Topics, create_topics
-from tests.faults.checker import Observed, Post
+from tests.faults.checker import Observed, posts_of
 from tests.faults.history import CHANNELS, PARTITIONS, History, Record
 from tests.faults.worker import POST_TIMEOUT, Mutant, Orders
 
@@ -263,7 +263,8 @@ class Bench:
             for post in receiver.received:
                 answer = post.answered
                 in_time = answer.delay < POST_TIMEOUT and not answer.hang and not answer.reset
-                observed.posts.append(Post(post.id, post.body, taken=in_time and answer.status < 300))
+                observed.posts += posts_of(post.body, taken=in_time and answer.status < 300)
+                observed.messages[post.id].add(post.body)
         return observed
 
 

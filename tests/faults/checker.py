@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
@@ -38,11 +39,31 @@ class Told(msgspec.Struct, kw_only=True, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A post that a receiver got. ``taken``: it was answered by 2xx, in time."""
+    """An alert of a post that a receiver got. ``taken``: it was answered by 2xx, in time."""
 
     id: str
     body: bytes
     taken: bool
+
+
+class Body(msgspec.Struct, frozen=True):
+    """The body of a post: one alert, or those of a group."""
+
+    type: Literal["alert", "alerts"]
+    data: msgspec.Raw
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """As much of an alert as tells it apart."""
+
+    alert_id: str
+
+
+def posts_of(body: bytes, *, taken: bool) -> list[Post]:
+    """Each alert of a post, in whichever company it came."""
+    told = msgspec.json.decode(body, type=Body)
+    data = msgspec.json.decode(told.data, type=list[msgspec.Raw]) if told.type == "alerts" else [told.data]
+    return [Post(msgspec.json.decode(one, type=Alert).alert_id, bytes(one), taken) for one in data]
 
 
 @dataclass(slots=True)
@@ -50,7 +71,8 @@ class Observed:
     """What was seen of a run.
 
     ``confirmed`` are the ids that the broker confirmed to the sender, ``raw`` the ids found on ``headlines.raw`` by
-    position, ``topics`` the values of every other topic by its name in :data:`~streams.worker.topics.NAMES`.
+    position, ``topics`` the values of every other topic by its name in :data:`~streams.worker.topics.NAMES`, ``messages`` the
+    bodies of posts by their ``webhook-id``.
     ``redis_fell`` tells that Redis was killed or emptied: then a repeat may be told once more, as
     ``docs/adr/0002-ledger.md`` says.
     """
@@ -59,6 +81,7 @@ class Observed:
     raw: dict[str, str] = field(default_factory=dict)
     topics: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     posts: list[Post] = field(default_factory=list)
+    messages: dict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     redis_fell: bool = False
 
 
@@ -73,6 +96,7 @@ class Verdict:
     dead: int = 0
     lost: int = 0
     repeats: int = 0
+    messages: int = 0
     two_ends: int = 0
     told_again: int = 0
     violations: list[str] = field(default_factory=list)
@@ -110,7 +134,7 @@ def _one_fate_each(history: History, observed: Observed, told: Mapping[str, Sequ
         for record, value in zip(told.get(topic, ()), observed.topics.get(topic, ()), strict=True):
             if topic != "invalid" or record.stage == "deduplicate":
                 fates[record.position].add(topic)
-                words[record.position].add(value)
+                words[record.position].add(_without_seq(value) if observed.redis_fell else value)
             else:
                 verdict.violations.append(f"{record.position} was refused by {record.stage}")
     for position, name in observed.raw.items():
@@ -128,6 +152,17 @@ def _one_fate_each(history: History, observed: Observed, told: Mapping[str, Sequ
             verdict.violations.append(f"{position} is {'' if readable else 'un'}readable, and is {sorted(ended)}")
         verdict.fates.update(ended)
     verdict.violations += [f"{position} came from nowhere" for position in fates]
+
+
+def _without_seq(value: bytes) -> bytes:
+    """A record without its place in the order of decisions.
+
+    Where a worker slept between its decision and its publication, and Redis lost the decision meanwhile, the same is decided
+    anew and has another place: what remains by ``docs/adr/0002-ledger.md``.
+    """
+    fields = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+    fields.pop("seq", None)
+    return msgspec.json.encode(fields)
 
 
 def _one_unique_a_saying(
@@ -173,11 +208,13 @@ def _alerts(expected: set[str], observed: Observed, told: Mapping[str, Sequence[
     delivered = {record.alert_id for record in told.get("deliveries", ()) if record.outcome == "delivered"}
     verdict.two_ends = len(delivered & dead)
     verdict.repeats = taken.total() - len(taken)
+    verdict.messages = len(observed.messages)
     verdict.lost += len(expected - taken.keys() - dead)
     verdict.violations += [
         *_each("lost: the alert {} was neither delivered nor given up", expected - taken.keys() - dead),
         *_each("the alert {} was posted, and nothing fired it", bodies.keys() - expected - notices),
         *(f"the alert {name} was posted with two bodies: {said}" for name, said in bodies.items() if len(said) > 1),
+        *(f"the message {name} has two bodies: {said}" for name, said in observed.messages.items() if len(said) > 1),
         *_each("the end of the alert {} is not on deliveries", expected - ended),
         *_each("the alert {} is on deliveries as ended, and was not posted", ended - bodies.keys() - unsent),
     ]

@@ -45,6 +45,7 @@ class Outcome:
             ("  both, because they were posted again", verdict.two_ends),
             ("lost", verdict.lost),
             ("alerts posted again (same id, same body)", verdict.repeats),
+            ("messages, alone or of a group", verdict.messages),
             ("headlines told again after Redis fell", verdict.told_again),
             ("workers that ended by themselves or not at all", len(self.bench.misbehaviour)),
             ("seconds to drain", f"{self.drained:.1f}"),

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from streams.core.decide import alert_id
-from tests.faults.checker import Observed, Post, Verdict, check
+from tests.faults.checker import Observed, Post, Verdict, check, posts_of
 from tests.faults.history import History
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -172,3 +172,25 @@ def test_repeats_are_counted(history: History, observed: Observed) -> None:
     verdict = check(history, observed)
     assert verdict.kept
     assert verdict.repeats == 2
+
+
+def test_the_alerts_of_a_message_count_each_by_itself() -> None:
+    one, other = b'{"alert_id":"al_1","x":1}', b'{"alert_id":"al_2"}'
+    alone = posts_of(b'{"type":"alert","timestamp":"2026","data":' + one + b"}", taken=False)
+    together = posts_of(b'{"type":"alerts","timestamp":"2026","data":[' + one + b"," + other + b"]}", taken=True)
+    assert alone == [Post("al_1", one, taken=False)]
+    assert together == [Post("al_1", one, taken=True), Post("al_2", other, taken=True)]
+
+
+def test_a_message_says_the_same_each_time(history: History, observed: Observed) -> None:
+    observed.messages["ms_1"] |= {b"one", b"other"}
+    assert "the message ms_1 has two bodies" in the_only_violation(check(history, observed))
+
+
+def test_the_same_decision_may_have_two_places_where_redis_fell(history: History, observed: Observed) -> None:
+    observed.topics["unique"].append(record(position="raw:0:0", id=FIRST, seq=9))
+    assert "says something else" in the_only_violation(check(history, observed))
+    observed.redis_fell = True
+    assert check(history, observed).kept
+    observed.topics["unique"].append(record(position="raw:0:0", id=FIRST, seq=9, story_id="another"))
+    assert "says something else" in the_only_violation(check(history, observed))

@@ -23,6 +23,7 @@ import uvloop
 from alerts.channels import open_channels, read_channels
 from alerts.delivery import RetrySchedule, Timing
 from alerts.health import Limits
+from alerts.route import Routing
 from streams.core.classify import Classifier
 from streams.core.dedupe import Candidate, Entry, ExactDeduper
 from streams.core.match import Matcher
@@ -44,6 +45,8 @@ RETRIES = RetrySchedule(waits=(timedelta(milliseconds=200),) * 5 + (timedelta(se
 #: Seconds within which a receiver must answer; a lease lasts a second and a half longer.
 POST_TIMEOUT = 1.0
 TIMING = Timing(poll=0.2, lease_margin=1.5, abandoned=3.0, sweep=2.0)
+#: What comes faster to the archive is collected into messages of several alerts.
+PAUSES = {"archive": timedelta(milliseconds=500)}
 #: As short as the retries, or an alert would be given up after fewer of them.
 BREAKER = Limits(first_pause=timedelta(milliseconds=200), longest_pause=timedelta(seconds=1))
 
@@ -145,7 +148,7 @@ def plan(orders: Orders) -> Plan:
         window=timedelta(hours=1),
         deduper=lambda: ExactDeduper(timedelta(hours=1)),
         classifier=Current(Classifier(compile_taxonomy([]))),
-        rules=Current(InForce(Matcher(rules()))),
+        rules=Current(InForce(Matcher(rules()), Routing(pauses=PAUSES))),
         notifiers=open_channels(channels.values(), {}),
         clock=lambda: datetime.now(UTC),
         data_dir=Path(orders.folder),
