@@ -4,11 +4,12 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const root = document.documentElement;
   const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
-  const coloured = (value) => {
-    if (typeof value === "string") return value.startsWith("var(--") ? colour(value.slice(4, -1)) : value;
-    if (Array.isArray(value)) return value.map(coloured);
+  // Only what stands where a colour does: a headline may say anything.
+  const coloured = (value, inColour = false) => {
+    if (typeof value === "string") return inColour && value.startsWith("var(--") ? colour(value.slice(4, -1)) : value;
+    if (Array.isArray(value)) return value.map((inner) => coloured(inner, inColour));
     if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, coloured(inner)]));
+      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, coloured(inner, /^color/.test(key))]));
     }
     return value;
   };

@@ -30,6 +30,8 @@ def page(plotly: str, **settings: int | bool) -> str:
         (3, HOSTILE),
         (4, "Port opens"),
         (9, "Port opens"),
+        (11, "var(--ink)"),
+        (12, "var(--ink)"),
         (2_000, "Tanker freed"),
         (2_001, "Tanker lost"),
     ]
@@ -79,6 +81,7 @@ def test_hostile_headlines_are_text_on_the_page_and_in_its_plots(by_day: Opened)
     assert HOSTILE in by_day.page.locator("ol.stories li").first.inner_text()
     label = by_day.page.locator("#plot-stories .ytick").first.text_content() or ""
     assert label.startswith("Tanker </script><script>window.p")
+    assert (by_day.page.locator("#plot-untold .ytick").last.text_content() or "").startswith("var(--ink)")
     by_day.page.locator("#plot-stories .points path").last.hover(force=True)
     assert (by_day.complaints, by_day.requests) == ([], [])
 
