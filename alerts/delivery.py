@@ -298,7 +298,7 @@ class _Pool:
             return
         if disabled := self._health.disabled:
             unsent = Dead(f"its channel is disabled since {disabled.since:%Y-%m-%d %H:%M} UTC: {disabled.reason}")
-            await self._end(leased, _delivery(leased, unsent, attempt.number - 1, attempt.at))
+            await self._end(leased, _delivery(leased, unsent, attempt.number - 1, attempt.at), quiet=True)
             return
         result = await self._send(leased, attempt)
         step("outbox", "posted")
@@ -315,9 +315,15 @@ class _Pool:
         await self._end(leased, _delivery(leased, result, attempt.number, now), due, excused=excused)
 
     async def _end(
-        self, leased: Leased, delivery: Delivery, due: datetime | None = None, *, excused: bool = False
+        self,
+        leased: Leased,
+        delivery: Delivery,
+        due: datetime | None = None,
+        *,
+        excused: bool = False,
+        quiet: bool = False,
     ) -> None:
-        """End the lease by what came of it, and have that recorded and logged."""
+        """End the lease by what came of it, and have that recorded, and logged unless the log knows why already."""
         held = await self._finish(leased, delivery, due, excused=excused)
         self._setting.on_step("outbox", "finished")
         if not held:
@@ -325,7 +331,8 @@ class _Pool:
         if held or delivery.outcome == "delivered":
             # What was delivered is told even where the lease had passed on, so that Kafka knows of its end.
             self._setting.recorder.add(Outcome(leased.outcome_id, delivery))
-        _tell(delivery)
+        if not quiet:
+            _tell(delivery)
 
     async def _send(self, leased: Leased, attempt: Attempt) -> Result:
         try:
