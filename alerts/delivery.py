@@ -294,7 +294,7 @@ class _Pool:
         ended = [_delivery(alert, reason, attempt.number - 1, attempt.at) for alert, reason in unsent]
         alerts = [alert for alert in leased.alerts if all(alert is not other for other, _ in unsent)]
         if not alerts:
-            await self._end(leased, ended)
+            await self._end(leased, ended, quiet=self._health.disabled is not None)
             return
         result = await self._send(alerts, attempt)
         step("outbox", "posted")
@@ -327,8 +327,9 @@ class _Pool:
         due: datetime | None = None,
         *,
         excused: bool = False,
+        quiet: bool = False,
     ) -> None:
-        """End the lease by what came of it, and have that recorded and logged."""
+        """End the lease by what came of it, and have that recorded, and logged unless the log knows why already."""
         held = await self._finish(leased, deliveries, due, excused=excused)
         self._setting.on_step("outbox", "finished")
         if not held:
@@ -337,7 +338,8 @@ class _Pool:
             if held or outcome.delivery.outcome == "delivered":
                 # What was delivered is told even where the lease had passed on, so that Kafka knows of its end.
                 self._setting.recorder.add(outcome)
-            _tell(outcome.delivery)
+            if not quiet:
+                _tell(outcome.delivery)
 
     async def _send(self, alerts: Sequence[Alert], attempt: Attempt) -> Result:
         notifier = self._notifier

@@ -52,7 +52,7 @@ class SlackError(Exception):
         """What it means for the alert that was being sent."""
         if self.code in _NEVER:
             return Dead(f"Slack refuses it: {self.code}", self.status)
-        reason = f"Slack answered {self.code}" if self.refused else self.code
+        reason = self.code if self.status is None else f"Slack answered {self.code}"
         return Retry(reason, self.after, self.status)
 
 
@@ -100,7 +100,7 @@ class SlackApi:
         if isinstance(code, str) and code.replace("_", "").isalnum() and code.isascii():
             status = 429 if code == "ratelimited" else answer.status
             raise SlackError(code[:80], refused=code not in _UNSURE, status=status)
-        raise SlackError("what is no answer of Slack's", refused=False, status=answer.status)
+        raise SlackError("something else than it should", refused=False, status=answer.status)
 
     async def close(self) -> None:
         await self._transport.aclose()

@@ -72,12 +72,16 @@ def alert_message(alert: Alert) -> _Dict:
 
 def card_message(card: Card, *, channel: str | None = None) -> _Dict:
     """The message of a story; with buttons where its ``channel`` is given, the name of one in ``channels.yaml``."""
-    blocks = [_body(card), _details(card)]
-    if channel is not None:
-        blocks += _buttons(card, channel)
     standing = _standing(card.latest)
     summary = " ".join(filter(None, [f"{card.severity.upper()}:", standing and f"{standing}:", card.latest.text]))
-    return _message(summary, blocks)
+    buttons = _buttons(card, channel) if channel is not None else [[]]
+    message: _Dict = {}
+    # What is least needed goes first where the blocks are too large: the text that buttons carry, bold words, the buttons.
+    for bold, below in ((True, buttons[0]), (True, buttons[-1]), (False, buttons[-1]), (False, [])):
+        message = _message(summary, [_body(card, bold=bold), _details(card), *below])
+        if _size(message) <= BLOCKS_LIMIT:
+            break
+    return message
 
 
 def reply_message(alert: Alert) -> _Dict:
@@ -85,9 +89,15 @@ def reply_message(alert: Alert) -> _Dict:
     card = card_of(alert)
     line = card.latest
     because = f"rule {card.reasons[0].name}" + (f": {because}" if (because := card.reasons[0].because) else "")
-    sections = [_section([_text(f"{_standing(line) or 'UPDATE'}  ", bold=True), *_headline(line)])]
-    details = [f"source *{_detail(line.source)}*", _times(line), _detail(because)]
-    return _message(f"{_standing(line) or 'UPDATE'}: {line.text}", [_rich(sections), _context(details)])
+    details = _context([f"source *{_detail(line.source)}*", _times(line), _detail(because)])
+    news = _standing(line) or "UPDATE"
+    message: _Dict = {}
+    for bold in (True, False):
+        section = _section([_text(f"{news}  ", bold=True), *_headline(line, bold=bold)])
+        message = _message(f"{news}: {line.text}", [_rich([section]), details])
+        if _size(message) <= BLOCKS_LIMIT:
+            break
+    return message
 
 
 def digest_message(alerts: Sequence[Alert]) -> _Dict:
@@ -117,7 +127,7 @@ def escape(text: str) -> str:
 # --- the parts of a message
 
 
-def _body(card: Card) -> Block:
+def _body(card: Card, *, bold: bool = True) -> Block:
     standing = _standing(card.latest)
     worst = card.reasons[0]
     title = [
@@ -127,7 +137,7 @@ def _body(card: Card) -> Block:
     if standing or card.latest.kind == "update":
         title.append(_text(f"  {standing or 'UPDATE'}", bold=True))
     withdrawn = card.latest.status == "canceled"
-    sections = [_section(title), _section(_headline(card.latest, strike=withdrawn))]
+    sections = [_section(title), _section(_headline(card.latest, strike=withdrawn, bold=bold))]
     if card.first is not card.latest:
         between = card.headlines - 2
         more = f"  (and {between:,} between)" if between > 0 else ""
@@ -156,15 +166,16 @@ def _rule(reason: Reason) -> str:
     return f"rule `{_detail(reason.name)}`{because}"
 
 
-def _buttons(card: Card, channel: str) -> list[Block]:
-    """The buttons; none where what they are about is longer than a button may carry."""
+def _buttons(card: Card, channel: str) -> list[list[Block]]:
+    """The buttons, those that carry the text of the headline first; none where the ids alone are longer than they may be."""
     line = card.latest
     about = {"channel": channel, "rule": card.reasons[0].name, "story": card.story_id, "headline": line.headline_id}
     texts = (render.cut(line.text, 300), "")
     values = (msgspec.json.encode(Click(**about, text=text)).decode() for text in texts)
-    value = next((value for value in values if len(value) <= VALUE_LIMIT), None)
-    if value is None:
-        return []
+    return [[_actions(value)] for value in values if len(value) <= VALUE_LIMIT] or [[]]
+
+
+def _actions(value: str) -> Block:
     labels = {
         USEFUL: "👍 Useful",
         NOISE: "👎 Noise",
@@ -175,7 +186,7 @@ def _buttons(card: Card, channel: str) -> list[Block]:
         ButtonElement(text=PlainTextObject(text=label, emoji=True), action_id=name, value=value)
         for name, label in labels.items()
     ]
-    return [ActionsBlock(elements=buttons)]
+    return ActionsBlock(elements=buttons)
 
 
 def _listed(alerts: Sequence[Alert], limit: int, *, linked: bool) -> Block:

@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 
 from alerts.channels import Channel, read_channels
 from alerts.delivery import Dispatcher, RetrySchedule, Timing
+from alerts.health import Health, Limits
 from alerts.notify.interface import Notifier
 from alerts.outbox import Counts, Durability, OutboxError, RedisOutbox
 from alerts.receiver import Answer, Receiver
@@ -103,7 +104,8 @@ async def worker(client: Redis, *channels: Channel, timing: Timing = SHORT) -> A
 
     notifiers: dict[str, Notifier] = {one.name: one.open({"S": SECRET}) for one in channels}
     outbox = RedisOutbox(client)
-    dispatcher = Dispatcher(outbox, notifiers, record, clock=now, retries=QUICK, timing=timing)
+    breaker = Limits(first_pause=timedelta(milliseconds=20), longest_pause=timedelta(milliseconds=100))
+    dispatcher = Dispatcher(outbox, notifiers, record, clock=now, retries=QUICK, timing=timing, health=Health(breaker))
     running = asyncio.create_task(dispatcher.run())
     try:
         yield Worker(outbox, dispatcher, recorded, running)

@@ -251,10 +251,10 @@ async def test_slack_is_not_asked_faster_than_it_takes(make_alert: Make) -> None
     [
         ("not_in_channel", Retry("Slack answered not_in_channel", None, 200)),
         ("token_revoked", Retry("Slack answered token_revoked", None, 200)),
-        ("internal_error", Retry("internal_error", None, 200)),
+        ("internal_error", Retry("Slack answered internal_error", None, 200)),
         ("ratelimited", Retry("Slack answered ratelimited", None, 429)),
         ("msg_too_long", Dead("Slack refuses it: msg_too_long", 200)),
-        ("<html>", Retry("what is no answer of Slack's", None, 200)),
+        ("<html>", Retry("Slack answered something else than it should", None, 200)),
     ],
 )
 async def test_what_comes_of_an_error(
@@ -277,7 +277,7 @@ async def test_what_comes_of_a_status(slack: Slack, make_alert: Make, status: in
         slack.mishaps.append(status)
         result = await send(notifier, alert(make_alert, 1))
     assert isinstance(result, Retry)
-    assert (result.status_code, result.after) == (status, after)
+    assert (result.reason, result.status_code, result.after) == (f"Slack answered {status}", status, after)
 
 
 async def test_a_store_that_is_away_and_a_story_that_is_held_are_waited_for(slack: Slack, make_alert: Make) -> None:

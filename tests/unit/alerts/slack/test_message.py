@@ -23,7 +23,7 @@ from alerts.slack.message import (
     digest_message,
     reply_message,
 )
-from streams.core.records import Alert, TopicMatch
+from streams.core.records import Alert, Span, TopicMatch
 from tests.standins.slack import refusal, shown_text
 
 Make = Callable[..., Alert]
@@ -175,6 +175,28 @@ def test_slack_s_limits_hold(make_alert: Make, text: str, title: str, url: str |
         assert len(json.dumps(message["blocks"], ensure_ascii=False)) <= BLOCKS_LIMIT * 1.1
         assert len(message["text"]) <= SUMMARY_LIMIT
         assert not re.search(r"&(?!amp;|lt;|gt;)", message["text"]), "no escape is cut in two"
+
+
+@pytest.mark.parametrize("words", [1, 20, 300])
+@pytest.mark.parametrize("length", [10, 400, 900])
+def test_a_card_with_many_words_long_ids_and_buttons_is_taken(make_alert: Make, words: int, length: int) -> None:
+    text = "\\" * 2 + " a" * 299
+    matched = tuple(Span(at, at + 1, "a") for at in range(3, 3 + 2 * words, 2))
+    alert = make_alert(text, matched=(), url="https://e.example/" + "x" * (length + 70))
+    alert = msgspec.structs.replace(
+        alert,
+        rule=msgspec.structs.replace(alert.rule, matched=matched, name="r" * 100, because='"' * 400),
+        headline=msgspec.structs.replace(alert.headline, id="h" * length, story_id="s" * length),
+    )
+    card = card_of(alert)
+    for seq in range(2, 5):
+        headline = msgspec.structs.replace(alert.headline, seq=seq)
+        card = card.with_alert(msgspec.structs.replace(alert, alert_id=f"al_{seq}", headline=headline))
+    message = card_message(card, channel="desk")
+    assert refusal(message) is None
+    assert (message["blocks"][-1]["type"] == "actions") == (length < 900)
+    for other in (reply_message(alert), alert_message(alert)):
+        assert refusal(other) is None
 
 
 def test_a_digest_lists_its_alerts_in_order(make_alert: Make) -> None:
