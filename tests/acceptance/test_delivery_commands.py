@@ -97,7 +97,7 @@ class Desk:
             await outbox.schedule(alerts, NOW)
             for channel in {one.channel for one in alerts}:
                 for leased in await outbox.lease(channel, NOW, HOUR, len(alerts)):
-                    await outbox.finish(leased, [attempt(leased.alerts[0].alert_id, "dead")])
+                    await outbox.finish(leased, [attempt(leased.alerts[0].alert_id.removeprefix("al_"), "dead")])
 
         self.redis(die)
 
