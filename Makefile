@@ -56,7 +56,7 @@ bench: .venv/dev ## Measure, each figure beside a peer's (ONLY=name for one)
 
 lock: ## Resolve the dependencies anew into requirements.lock (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-header --extra embedded --group build --output-file requirements.lock pyproject.toml
+		--no-header --extra embedded --extra report --group build --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-header --extra embedded --extra apprise --extra cluster --extra parquet --extra report --group build --group dev \
 		--constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
