@@ -38,7 +38,7 @@ class Recording:
     """The records of topics that Kafka received from ``since`` until before ``until``, both aware, by its own clock.
 
     None means from the first and to the last: what comes after the reading began is left out, too. ``client`` holds the
-    connection settings of aiokafka. ``total`` and ``done`` count records by their offsets, once reading has begun.
+    connection settings of aiokafka. ``total`` counts the records by their offsets, once reading has begun.
     """
 
     def __init__(
@@ -55,7 +55,6 @@ class Recording:
         self._ends: dict[TopicPartition, int] = {}
         self._held: dict[TopicPartition, deque[Any]] = {}
         self.total = 0
-        self.done = 0
 
     def records(self) -> Iterator[Record]:
         """The records; those of a partition in its order, those of several by when Kafka received them.
@@ -110,7 +109,6 @@ class Recording:
         """The earliest that are held, until a partition has none left and its next are to be asked for."""
         while all(self._held.values()):
             earliest = min(self._held.values(), key=lambda held: held[0].timestamp)
-            self.done += 1
             yield _record(earliest.popleft())
 
 

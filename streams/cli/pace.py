@@ -55,15 +55,14 @@ class Pace:
             yield candidate
 
     @contextmanager
-    def shown(self, total: Callable[[], int | None], done: Callable[[], int]) -> Iterator[Callable[[int], None]]:
-        """Says on a terminal how many headlines are through, how many a second, and when that of ``total`` will be all.
+    def shown(self, expected: Callable[[], int | None]) -> Iterator[Callable[[int], None]]:
+        """Says on a terminal how many headlines are through, how many a second, and how long the rest will take.
 
-        ``total`` and ``done`` are in one unit, such as bytes, and are asked again and again.
+        ``expected`` is asked again and again how many there will be.
         """
         columns = [
             SpinnerColumn(),
-            TextColumn("{task.fields[headlines]:,} headlines"),
-            TextColumn("{task.fields[rate]:,.0f}/s"),
+            TextColumn("{task.completed:,.0f} headlines, {task.fields[rate]:,.0f}/s"),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
@@ -71,11 +70,11 @@ class Pace:
         every = TOLD_EVERY if self.speed is None else 1
         began = self.clock()
         with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-            task = bar.add_task("", total=None, headlines=0, rate=0.0)
+            task = bar.add_task("", total=None, rate=0.0)
 
             def tell(count: int) -> None:
                 if count % every == 0:
                     rate = count / max(self.clock() - began, 1e-9)
-                    bar.update(task, total=total(), completed=done(), headlines=count, rate=rate)
+                    bar.update(task, total=expected(), completed=count, rate=rate)
 
             yield tell

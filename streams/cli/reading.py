@@ -36,7 +36,7 @@ Refuse = Callable[[str, Unreadable], None]
 
 
 class Readable(Protocol):
-    """Recorded headlines. ``total`` and ``done`` are in one unit, such as bytes; ``late`` could not be put in order."""
+    """Recorded headlines. ``late`` could not be put in order."""
 
     @property
     def late(self) -> int: ...
@@ -45,12 +45,8 @@ class Readable(Protocol):
         """The headlines in the order in which they are to be replayed; ``refuse`` hears of what cannot be read."""
         ...
 
-    def total(self) -> int | None:
-        """How much there is, None where nobody knows."""
-        ...
-
-    def done(self) -> int:
-        """How much of it has been read."""
+    def expected(self) -> int | None:
+        """About how many headlines there are, by what has been read of them so far; None where nobody knows."""
         ...
 
 
@@ -105,8 +101,8 @@ class Files:
     """Files of headlines, in the order of event time; their own time stands in for when Kafka would have received them."""
 
     def __init__(self, files: Sequence[Path]) -> None:
-        self._sizes = [0 if file == STDIN else file.stat().st_size for file in files]
-        self._lasts = STDIN in files
+        self._size = None if STDIN in files else sum(file.stat().st_size for file in files)
+        self._read = 0
         self._order = InOrder()
         self._inputs = Inputs(None, files, Context(None, None, None, clock(), None, progress()), dict[str, LeftOut]())
 
@@ -116,25 +112,21 @@ class Files:
 
     def candidates(self, refuse: Refuse) -> Iterator[Candidate]:
         """The headlines of the files."""
-        return self._order.of(self._read(refuse))
+        return self._order.of(self._unordered(refuse))
 
-    def _read(self, refuse: Refuse) -> Iterator[Candidate]:
-        number = 0
+    def _unordered(self, refuse: Refuse) -> Iterator[Candidate]:
         for name, reading in self._inputs.readings():
             if isinstance(reading, Unreadable):
                 refuse(name, reading)
                 continue
-            place = f"replay:0:{number}"
-            number += 1
+            place = f"replay:0:{self._read}"
+            self._read += 1
             yield candidate_of(reading, id=place, position=place, received=reading.published)
 
-    def total(self) -> int | None:
-        """The bytes of all files."""
-        return None if self._lasts else sum(self._sizes)
-
-    def done(self) -> int:
-        """The bytes that were read, those of what is compressed as they stand on the disk."""
-        return self._inputs.bytes_read
+    def expected(self) -> int | None:
+        """By the bytes that were read, those of what is compressed as they stand on the disk."""
+        read = self._inputs.bytes_read
+        return round(self._read * self._size / read) if self._size and read else None
 
 
 class Topics:
@@ -188,13 +180,9 @@ class Topics:
         except (KafkaError, OSError) as error:
             raise UnreachableError(f"Kafka cannot be read: {error}", "`wirewatch doctor` shows more") from None
 
-    def total(self) -> int | None:
+    def expected(self) -> int | None:
         """The records between the offsets, once they are known."""
         return self._recording.total or None
-
-    def done(self) -> int:
-        """The records that were read."""
-        return self._recording.done
 
 
 def _client(loaded: Loaded) -> dict[str, Any]:

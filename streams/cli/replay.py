@@ -223,8 +223,8 @@ class _Run:
         began = perf_counter()
         candidates = self.pace.of(self.source.candidates(self.refuse))
         try:
-            with self.pace.shown(self.source.total, self.source.done) as tell:
-                for number, one in enumerate(with_messages(decisions_of(candidates, engine))):
+            with self.pace.shown(self.source.expected) as tell:
+                for number, one in enumerate(with_messages(decisions_of(candidates, engine)), start=1):
                     for consumer in consumers:
                         consumer.take(one)
                     tell(number)

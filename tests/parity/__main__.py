@@ -21,6 +21,7 @@ def main() -> None:
     """Run, print the table and all differences, and exit with 1 where there is one."""
     parser = argparse.ArgumentParser(prog="python -m tests.parity", description=__doc__)
     parser.add_argument("--headlines", type=int, default=None, help="so many of the stream; all of it by default")
+    parser.add_argument("--rate", type=int, default=None, help="so many a second; all at once by default")
     options = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # topics that are made this moment have no leader yet
     stream = headlines(options.headlines)
@@ -32,7 +33,7 @@ def main() -> None:
         embedded.start(Path(folder), kafka_port=ports[0], redis_port=ports[1], progress=print) as services,
         Receiver() as receiver,
     ):
-        outcome = run(Bed(services, receiver, Path(folder)), "parity", stream)
+        outcome = run(Bed(services, receiver, Path(folder)), "parity", stream, options.rate)
     print(f"\n{printed(outcome)}\n\n{time.perf_counter() - began:.0f} s")
     if outcome.differences:
         sys.exit(1)

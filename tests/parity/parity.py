@@ -14,6 +14,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -137,21 +138,21 @@ def make_project(bed: Bed, title: str, stream: Sequence[Headline]) -> Project:
     return Project(folder / "wirewatch.yaml", Topics(prefix), title)
 
 
-def run(bed: Bed, title: str, stream: Sequence[Headline]) -> Outcome:
-    """Send a stream through two workers, replay what they recorded, and compare."""
+def run(bed: Bed, title: str, stream: Sequence[Headline], rate: int | None = None) -> Outcome:
+    """Send a stream through two workers, ``rate`` headlines a second or all at once, replay what they recorded, and compare."""
     project = make_project(bed, title, stream)
-    asyncio.run(_live(bed, project, stream))
+    asyncio.run(_live(bed, project, stream, rate))
     replayed = _replay(project)
     recorded = _recorded(bed, project)
     book = load_rulebook(settings(project.file))
     return _compared(recorded, replayed, book, list(_logged(bed, project)))
 
 
-async def _live(bed: Bed, project: Project, stream: Sequence[Headline]) -> None:
+async def _live(bed: Bed, project: Project, stream: Sequence[Headline], rate: int | None) -> None:
     await fill(bed, project, ())  # makes the topics
     with running(project, 2) as processes:
         async with watching(bed, project) as watch:
-            await _feed(bed, project, stream)
+            await _feed(bed, project, stream, rate)
             await watch.until(lambda: watch.decided() >= len(stream), processes)
             await watch.until(lambda: _through(watch, project.topics), processes)
 
@@ -163,10 +164,13 @@ def _through(watch: Watch, topics: Topics) -> bool:
     return all(watch._committed.get(tp, 0) == end for tp, end in ends.items())
 
 
-async def _feed(bed: Bed, project: Project, stream: Sequence[Headline]) -> None:
+async def _feed(bed: Bed, project: Project, stream: Sequence[Headline], rate: int | None) -> None:
     """Send headline after headline, each to the next partition, so that both workers have their part of every story."""
-    async with AIOKafkaProducer(bootstrap_servers=bed.servers, acks="all", linger_ms=5) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=bed.servers, acks="all", linger_ms=0 if rate else 5) as producer:
+        began = time.monotonic()
         for number, headline in enumerate(stream):
+            if rate and (wait := began + number / rate - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
             value, name = msgspec.json.encode(headline), f"h{number}"
             headers = [("id", name.encode())]
             await producer.send(project.topics.raw, value, partition=number % PARTITIONS, headers=headers)

@@ -28,8 +28,8 @@ def test_whatever_differs_is_found_and_named() -> None:
 @pytest.mark.services
 def test_a_replay_of_what_two_workers_recorded_decides_the_same(services: embedded.Services, tmp_path: Path) -> None:
     with Receiver() as receiver:
-        outcome = run(Bed(services, receiver, tmp_path), f"p{tmp_path.name[-8:]}", headlines(1_500))
+        outcome = run(Bed(services, receiver, tmp_path), f"p{tmp_path.name[-8:]}", headlines(1_000))
     print(printed(outcome))
     assert not outcome.differences, printed(outcome)
     assert all(check.compared > 20 for check in outcome.checks), "too little was compared to tell anything"
-    assert outcome.counts["headlines decided live by two workers"] == 1_500
+    assert outcome.counts["headlines decided live by two workers"] == 1_000

@@ -157,7 +157,7 @@ class StoryDeduper:
     def _matches(self, entry: Entry, words: tuple[int, ...], window: int) -> list[_Match]:
         """The remembered headlines that share most with one, measured and judged."""
         published = entry.published
-        found = self._index.search(words, published - window, published + window)
+        found = self._index.search(words, published - window, published + window, self._counts)
         if not found:
             return []
         near = self._near(found, words, published, window)
@@ -175,6 +175,11 @@ class StoryDeduper:
                 break
         return matches
 
+    def _counts(self, number: int) -> bool:
+        """Whether a remembered headline still counts."""
+        told = self._told.get(number)
+        return told is not None and self._memory.holds(number, told.entry)
+
     def _near(
         self, found: Collection[int], words: tuple[int, ...], published: int, window: int
     ) -> list[tuple[int, int, Entry]]:
@@ -185,16 +190,14 @@ class StoryDeduper:
         all_told, common_with, total = self._told, set(words).intersection, weigh(words)
         near = []
         for number in found:
-            told = all_told.get(number)
-            if told is None:
-                continue
+            told = all_told[number]
             apart = abs(told.published - published)
             if apart > window:
                 continue
             shared = weigh(common_with(told.words))
             if shared >= SHARED * min(told.total, total) and shared + MISSING >= _FADING[min(apart // _HOUR, 200)]:
                 near.append((shared, number, told.entry))
-        return [one for one in near if self._memory.holds(one[1], one[2])]
+        return near
 
     def _measure(self, entry: Entry, reading: Reading, other: Entry) -> _Match:
         hours = abs(entry.published - other.published) / _HOUR

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -89,10 +89,13 @@ class WordIndex:
             del self._filed[place]
             del self._shelves[place]
 
-    def search(self, words: Sequence[int], earliest: int, latest: int) -> list[int]:
+    def search(
+        self, words: Sequence[int], earliest: int, latest: int, counts: Callable[[int], bool] = bool
+    ) -> list[int]:
         """The numbers of headlines that may tell the story of one with these ``words``, rarest first.
 
-        Some may have been published before ``earliest`` or after ``latest``, or be forgotten.
+        Some may have been published before ``earliest`` or after ``latest``. ``counts`` says of a number whether its
+        headline still does: what does not takes no place from others, for it is gone from some memories and not from all.
         """
         rarest = words[:SOUGHT]
         telling = bisect_left(rarest, _TELLING)
@@ -107,17 +110,18 @@ class WordIndex:
                     found += drawer
                     if rank < telling:
                         found += drawer
-        return _most_shared(found) if found else found
+        return _most_shared(found, counts) if found else found
 
 
-def _most_shared(found: list[int]) -> list[int]:
+def _most_shared(found: list[int], counts: Callable[[int], bool]) -> list[int]:
     """Those that were found most often; those that share one word fill up the places that are left, the rarest word's first."""
     times = Counter(found)
-    shared = [(count, number) for number, count in times.items() if count > 1]
+    shared = [(count, number) for number, count in times.items() if count > 1 and counts(number)]
     if len(shared) > MOST:
         shared.sort(reverse=True)
         del shared[MOST:]
     elif len(shared) < MOST:
-        single = [(count, number) for number, count in islice(times.items(), 2 * MOST) if count == 1]
+        counting = islice((item for item in times.items() if counts(item[0])), 2 * MOST)
+        single = [(count, number) for number, count in counting if count == 1]
         shared += single[: MOST - len(shared)]
     return [number for _, number in shared]

@@ -149,12 +149,15 @@ class _Numbers(dict[str, int]):
         self.seconds: set[str] = set()
         self.several: dict[int, tuple[int, ...]] = {}
 
-    def __missing__(self, run: str) -> int:
+    def make_room(self) -> None:
+        """Forget all if they are many. Only between two headlines: the numbers of one must not change meanwhile."""
         if len(self) >= _MOST_RUNS:
             self.clear()
             self.leading.clear()
             self.seconds.clear()
             self.several.clear()
+
+    def __missing__(self, run: str) -> int:
         words = _read_run(run)
         for word in words:
             if word.text in _LEADS:
@@ -187,6 +190,7 @@ def _numbers() -> _Numbers:
 def rare_words(text: str) -> tuple[int, ...]:
     """The numbers of the meanings in ``text``, once each, the rarest first: as many as `Reading.by_meaning` has."""
     known = _numbers()
+    known.make_room()
     runs = text.lower().split(" ")
     found = set(map(known.__getitem__, runs))
     if known.may_have_phrase(runs):

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli import app
+from streams.cli.reading import Files
 from tests.integration.rig import TAXONOMY
 
 ROWS = [
@@ -138,3 +139,14 @@ def test_a_file_of_labels_that_holds_none_is_refused(project: Path) -> None:
     done = CliRunner().invoke(app, ["replay", "wire.jsonl", "--rules", "rules.yaml", "--labels", "l.jsonl"])
     assert done.exit_code == 3
     assert "l.jsonl:1:1" in done.output
+
+
+def test_how_many_headlines_there_will_be_is_known_from_the_first_of_a_file(project: Path) -> None:
+    lines = "".join(json.dumps({**ROWS[0], "headline": f"Port {n:05} reopens"}) + "\n" for n in range(20_000))
+    (project / "many.jsonl").write_text(lines, "utf-8")
+    files = Files([project / "many.jsonl", project / "rules.yaml"])
+    assert files.expected() is None
+    reading = files.candidates(lambda _name, _reading: None)
+    next(reading)
+    assert files.expected() == pytest.approx(20_000, rel=0.02)
+    assert Files([Path("-")]).expected() is None

@@ -252,3 +252,19 @@ def test_what_does_not_count_any_more_is_not_found_though_memory_still_has_it() 
     settled.settle()
     assert [unsettled.decide(one) for one in late] == [settled.decide(one) for one in late]
     assert unsettled.decide(late[0]).verdict == "first"
+
+
+def test_what_is_decided_does_not_depend_on_when_the_old_is_forgotten() -> None:
+    """One who settles after each headline has forgotten, in the midst of another's batch, what that one still has."""
+    toll = "Earthquake in northern Peru kills {} people"
+    old = [candidate(number, toll.format(12 + number)) for number in range(12)]
+    others = [candidate(20 + number, text, 30 * HOUR) for number, text in enumerate(OTHERS)]
+    late = [candidate(30, "Peru earthquake kills 31"), candidate(31, toll.format(50))]
+    one, other = StoryDeduper(3 * HOUR, keep=3), StoryDeduper(3 * HOUR, keep=3)
+    run(one, *old)
+    batched = []
+    for each in (*others, *late):
+        batched.append(one.decide(each))
+        one.remember(batched[-1])
+    assert batched == run(other, *old, *others, *late)[len(old) :]
+    assert batched[-1].related_to == "id30"

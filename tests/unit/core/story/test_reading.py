@@ -96,3 +96,11 @@ def test_every_text_is_read(text: str) -> None:
     assert set(rare_words(text)) == {word.number for word in reading.by_meaning.values()}
     assert reading.names <= reading.by_meaning.keys()
     assert all(reading.by_meaning[meaning].meaning == meaning for meaning in reading.words)
+
+
+def test_words_are_the_same_where_what_is_remembered_of_runs_is_forgotten_in_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.core.story.reading._MOST_RUNS", 3)
+    for text in ("Ferry-owner Oster sues", "Tesk-built ship-yard on fire", "North Korean ship held off Lissom-on-Sea"):
+        assert set(rare_words(text)) == {word.number for word in Reading(text).by_meaning.values()}
