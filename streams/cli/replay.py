@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -33,7 +33,9 @@ from streams.cli.pace import Pace
 from streams.cli.plan import deduper_of, load_rulebook, read_silences
 from streams.cli.reading import Readable, open_sources
 from streams.cli.scored import print_score, scorer_of
+from streams.cli.through import decisions_through
 from streams.core.classify import Classifier
+from streams.core.dedupe import Candidate
 from streams.core.match import Matcher
 from streams.core.pipeline import Engine
 
@@ -61,6 +63,9 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
     speed: Annotated[
         str, typer.Option(metavar="SPEED", help="max, 1 for real time, or so many times as fast, such as 60.")
     ] = "max",
+    through_kafka: Annotated[
+        bool, typer.Option("--through-kafka", help="Through a copy of the pipeline on the settings' Kafka and Redis.")
+    ] = False,
     silences: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Silences, as `silence list --all --json` prints them.")
     ] = None,
@@ -88,13 +93,14 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         wirewatch replay kafka:headlines.raw --from 2026-03-01T06:00Z
 
         wirewatch replay last-quarter.csv --labels labels.jsonl --reference reuters.com
+
+        wirewatch replay yesterday.jsonl --through-kafka --speed 60
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
         loaded, pace = settings(config), Pace.read(speed)
         source, scorer = open_sources(sources, loaded, since, until), scorer_of(labels, reference)
         book = load_rulebook(loaded, rules or ())
         router = ChannelRouter(book.routing, read_silences(silences) if silences else NoSilences())
-        engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper_of(loaded)(), router)
         summary = Summary([rule.name for rule in book.matched.rules])
         consumers: list[Consumer] = [summary]
         if scorer is not None:
@@ -102,7 +108,12 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         if decisions is not None:
             consumers.append(Written(stack.enter_context(_opened(decisions))))
         run = _Run(summary, source, pace, silenced=silences is not None)
-        run.go(engine, consumers)
+        if through_kafka:
+            run.live = True
+            run.go(decisions_through(run.candidates(), loaded, book, router), consumers)
+        else:
+            engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper_of(loaded)(), router)
+            run.go(decisions_of(run.candidates(), engine), consumers)
         if as_json:
             print_json(run.as_dict() | ({"score": scorer.as_dict()} if scorer else {}))
         else:
@@ -138,6 +149,10 @@ class Written:
         self._file.flush()
 
 
+def _keep_quiet(_count: int) -> None:
+    """Nobody wants to hear."""
+
+
 @dataclass(slots=True)
 class _Run:
     """One replay, and how it went."""
@@ -146,6 +161,7 @@ class _Run:
     source: Readable
     pace: Pace
     silenced: bool = False
+    live: bool = False
     unreadable: list[tuple[str, int, str]] = field(default_factory=list)
     unreadable_count: int = 0
     interrupted: bool = False
@@ -158,15 +174,18 @@ class _Run:
 
     @property
     def not_simulated(self) -> list[str]:
-        return [*([] if self.silenced else ["silences"]), "groups", "delivery"]
+        return [*([] if self.silenced else ["silences"]), *(["channels"] if self.live else ["groups", "delivery"])]
 
-    def go(self, engine: Engine, consumers: Sequence[Consumer]) -> None:
+    def candidates(self) -> Iterator[Candidate]:
+        return self.pace.of(self.source.candidates(self.refuse))
+
+    def go(self, decided: Iterator[Decided], consumers: Sequence[Consumer]) -> None:
         """Replay all of it, or until Ctrl-C."""
         began = perf_counter()
-        candidates = self.pace.of(self.source.candidates(self.refuse))
         try:
-            with self.pace.shown(self.source.expected) as tell:
-                for number, one in enumerate(decisions_of(candidates, engine), start=1):
+            # What goes through a copy of the pipeline is told while it is sent.
+            with nullcontext(_keep_quiet) if self.live else self.pace.shown(self.source.expected) as tell:
+                for number, one in enumerate(decided, start=1):
                     for consumer in consumers:
                         consumer.take(one)
                     tell(number)
