@@ -18,8 +18,8 @@ import msgspec
 from streams.backtest.decided import Decided, Message
 from streams.backtest.labelled import read_labelled
 from streams.core.dedupe import milliseconds
+from streams.core.headline import tidy
 from streams.core.records import Alert, Classified, Dropped
-from streams.core.text import clean
 
 #: What a line looks like, for whoever wrote another.
 FORM: Final = (
@@ -71,8 +71,8 @@ class Label(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 
 def fold(headline: str) -> str:
-    """A headline as it is compared: without case, and in one line."""
-    return clean(headline).casefold()
+    """A headline as it is compared: as it is kept when it is read, and without case."""
+    return tidy(headline).casefold()
 
 
 def read_labels(lines: Iterable[bytes], name: str) -> Iterator[Label]:

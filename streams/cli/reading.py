@@ -11,7 +11,8 @@ import msgspec
 import typer
 
 from connectors import embedded
-from connectors.interface import Context, Unreadable
+from connectors.interface import Context, SourceError, Unreadable
+from connectors.registry import guess
 from streams.backtest.replay import AsDecided, InOrder
 from streams.cli.common import UnreachableError, clock, progress
 from streams.cli.ingest import STDIN, Inputs, LeftOut
@@ -75,10 +76,10 @@ def _moment(option: str, text: str | None) -> datetime | None:
 
 
 def files_of(sources: Sequence[Path]) -> list[Path]:
-    """The files; those of a folder by name, without hidden ones. Standard input is one, too.
+    """The files; those of a folder by name, without hidden and empty ones. Standard input is one, too.
 
     Raises:
-        RefusedError: a source is not there.
+        RefusedError: a source is not there, or no source reads what is in it.
     """
     found: list[Path] = []
     problems: list[Problem] = []
@@ -86,25 +87,42 @@ def files_of(sources: Sequence[Path]) -> list[Path]:
         if source == STDIN:
             found.append(source)
             continue
-        below = sorted(p for p in source.rglob("*") if p.is_file() and not p.name.startswith("."))
+        below = sorted(p for p in source.rglob("*") if p.is_file() and not p.name.startswith(".") and p.stat().st_size)
         files = below if source.is_dir() else [source] if source.is_file() else []
         if not files:
             what = "holds no files" if source.is_dir() else "is no file and no folder"
             problems.append(Problem(str(source), 0, 0, what, "name recorded headlines"))
+        problems += filter(None, map(_unfit, files))
         found += files
     if problems:
         raise RefusedError(problems)
     return found
 
 
+def _unfit(file: Path) -> Problem | None:
+    """Why a file cannot be read, as its beginning tells: better to hear of it now than after the hundred before it."""
+    name = str(file)
+    try:
+        with file.open("rb") as data:
+            guess(name, data)
+    except SourceError as error:
+        return Problem(name, error.line or 0, 1, error.message, error.hint)
+    except OSError as error:
+        return Problem(name, 0, 0, f"cannot be read: {error.strerror or error}")
+    return None
+
+
 class Files:
     """Files of headlines, in the order of event time; their own time stands in for when Kafka would have received them."""
 
     def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
         self._size = None if STDIN in files else sum(file.stat().st_size for file in files)
-        self._read = 0
         self._order = InOrder()
-        self._inputs = Inputs(None, files, Context(None, None, None, clock(), None, progress()), dict[str, LeftOut]())
+        self._context = Context(None, None, None, clock(), None, progress())
+        self._done = 0
+        self._inputs: Inputs | None = None
+        self._read = 0
 
     @property
     def late(self) -> int:
@@ -115,7 +133,22 @@ class Files:
         return self._order.of(self._unordered(refuse))
 
     def _unordered(self, refuse: Refuse) -> Iterator[Candidate]:
-        for name, reading in self._inputs.readings():
+        for file in self._files:
+            inputs = self._inputs = Inputs(None, [file], self._context, dict[str, LeftOut]())
+            before = self._read
+            try:
+                yield from self._of_a_file(inputs, refuse)
+            except RefusedError as error:
+                if self._read == before:
+                    raise
+                for (
+                    problem
+                ) in error.problems:  # it is damaged further on: what came before it counts, and the next file
+                    refuse(problem.file, Unreadable(problem.line, problem.message, b""))
+            self._done, self._inputs = self._done + inputs.bytes_read, None
+
+    def _of_a_file(self, inputs: Inputs, refuse: Refuse) -> Iterator[Candidate]:
+        for name, reading in inputs.readings():
             if isinstance(reading, Unreadable):
                 refuse(name, reading)
                 continue
@@ -125,7 +158,7 @@ class Files:
 
     def expected(self) -> int | None:
         """By the bytes that were read, those of what is compressed as they stand on the disk."""
-        read = self._inputs.bytes_read
+        read = self._done + (self._inputs.bytes_read if self._inputs else 0)
         return round(self._read * self._size / read) if self._size and read else None
 
 

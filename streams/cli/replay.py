@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +17,7 @@ from connectors.interface import Unreadable
 from streams.backtest.compare import Leading
 from streams.backtest.decided import Decided, Message
 from streams.backtest.messages import with_messages
-from streams.backtest.replay import Consumer, Decider, Summary
+from streams.backtest.replay import Consumer, Summary
 from streams.backtest.replay import replay as decisions_of
 from streams.backtest.report.delays import in_words
 from streams.backtest.report.page import About
@@ -49,8 +49,9 @@ from streams.cli.replay_against import (
 from streams.cli.replay_parquet import Columns, ParquetOption
 from streams.cli.replay_report import Misgivings, Report, ReportOption, about
 from streams.cli.scored import print_score, scorer_of
+from streams.cli.through import decisions_through
 from streams.core.classify import Classifier
-from streams.core.dedupe import Deduper
+from streams.core.dedupe import Candidate, Deduper
 from streams.core.match import Matcher
 from streams.core.pipeline import Engine
 
@@ -78,6 +79,9 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
     speed: Annotated[
         str, typer.Option(metavar="SPEED", help="max, 1 for real time, or so many times as fast, such as 60.")
     ] = "max",
+    through_kafka: Annotated[
+        bool, typer.Option("--through-kafka", help="Through a copy of the pipeline on the settings' Kafka and Redis.")
+    ] = False,
     silences: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Silences, as `silence list --all --json` prints them.")
     ] = None,
@@ -116,21 +120,23 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         wirewatch replay last-quarter.jsonl.gz --against main --markdown changes.md
 
         wirewatch replay last-quarter.csv --labels labels.jsonl --reference reuters.com
+
+        wirewatch replay yesterday.jsonl --through-kafka --speed 60
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
         asked = Asked(against, against_taxonomy or (), against_config, markdown, fail_on_change)
         compares, loaded, pace = asked.given, settings(config), Pace.read(speed)
         source, scorer = open_sources(sources, loaded, since, until), scorer_of(labels, reference)
         book = load_rulebook(loaded, rules or ())
+        if compares and through_kafka:
+            raise typer.BadParameter("--through-kafka runs one version: leave out --against, or replay without it")
         silenced = read_silences(silences) if silences else NoSilences()
+        router = ChannelRouter(book.routing, silenced)
         deduper: Deduper = deduper_of(loaded)()
         versus = None
         if compares:
             deduper = leading = Leading(deduper)
             versus = Versus.of(asked, loaded, rules or (), book, leading, report)
-        engine = Engine(
-            Matcher(book.matched), Classifier(book.taxonomy), deduper, ChannelRouter(book.routing, silenced)
-        )
         summary = Summary([rule.name for rule in book.matched.rules])
         consumers: list[Consumer] = [summary, *([scorer] if scorer else []), *_written(stack, decisions, parquet)]
         pages: list[Callable[[About], None]] = [versus.finish] if versus else []
@@ -139,7 +145,13 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
             consumers.append(page.sums)
             pages.append(page.write)
         run = _Run(summary, source, pace, silenced=silences is not None)
-        run.go(versus.twin(engine, silenced) if versus else engine, consumers)
+        if through_kafka:
+            run.live = True
+            run.go(decisions_through(run.candidates(), loaded, book, router), consumers)
+        else:
+            engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper, router)
+            decided = decisions_of(run.candidates(), versus.twin(engine, silenced) if versus else engine)
+            run.go(with_messages(decided), consumers)
         for finish in pages:
             finish(about(book, sources, run.misgivings()))
         _tell(run, versus, scorer, as_json=as_json)
@@ -196,6 +208,10 @@ class Written:
         self._file.flush()
 
 
+def _keep_quiet(_count: int) -> None:
+    """Nobody wants to hear."""
+
+
 @dataclass(slots=True)
 class _Run:
     """One replay, and how it went."""
@@ -204,6 +220,7 @@ class _Run:
     source: Readable
     pace: Pace
     silenced: bool = False
+    live: bool = False
     unreadable: list[tuple[str, int, str]] = field(default_factory=list)
     unreadable_count: int = 0
     interrupted: bool = False
@@ -216,15 +233,18 @@ class _Run:
 
     @property
     def not_simulated(self) -> list[str]:
-        return [*([] if self.silenced else ["silences"]), "delivery"]
+        return [*([] if self.silenced else ["silences"]), "channels" if self.live else "delivery"]
 
-    def go(self, engine: Decider, consumers: Sequence[Consumer]) -> None:
+    def candidates(self) -> Iterator[Candidate]:
+        return self.pace.of(self.source.candidates(self.refuse))
+
+    def go(self, decided: Iterator[Decided | Message], consumers: Sequence[Consumer]) -> None:
         """Replay all of it, or until Ctrl-C."""
         began = perf_counter()
-        candidates = self.pace.of(self.source.candidates(self.refuse))
         try:
-            with self.pace.shown(self.source.expected) as tell:
-                for number, one in enumerate(with_messages(decisions_of(candidates, engine)), start=1):
+            # What goes through a copy of the pipeline is told while it is sent.
+            with nullcontext(_keep_quiet) if self.live else self.pace.shown(self.source.expected) as tell:
+                for number, one in enumerate(decided, start=1):
                     for consumer in consumers:
                         consumer.take(one)
                     tell(number)

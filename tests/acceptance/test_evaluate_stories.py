@@ -106,7 +106,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_decided(wirewatch: Run, str
         (b'{"headline": 7}\n', [], 3, "s.jsonl:1:1: "),
         (b"<html><body><p>Port shut</p></body></html>", [], 3, "say what it is: --as jsonl or"),
         (gzip.compress(b'{"headline": "x"}\n' * 999, mtime=0)[:-9], [], 3, "the compressed data are damaged"),
-        (b"{}", ["--as", "csv"], 2, "--as is one of jsonl"),
+        (b"{}", ["--as", "xml"], 2, "--as is one of jsonl"),
         (b"{}", ["--sample", "-1"], 2, "--sample"),
     ],
 )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median
 
 import pytest
 from redis.asyncio import Redis
@@ -236,20 +234,13 @@ async def test_redis_that_lost_everything_is_restored_from_the_topic(server: emb
         assert len(receiver.received) == 50
 
 
-async def test_an_alert_is_posted_within_milliseconds(client: Redis) -> None:
-    """From scheduling to the receiver's reading; generous for a busy machine, but far from any polling."""
-    arrived: dict[str, float] = {}
-    with Receiver(on_post=lambda post: arrived.setdefault(post.id, time.perf_counter())) as receiver:
-        async with worker(client, webhook(receiver), timing=Timing(poll=30)) as at:
-            sent: dict[str, float] = {}
+async def test_alerts_are_posted_when_they_come_and_not_when_somebody_looks(client: Redis) -> None:
+    with Receiver() as receiver:
+        async with worker(client, webhook(receiver), timing=Timing(poll=3600)) as at:
             for index in range(100):
-                one = alert(index)
-                sent[one.alert_id] = time.perf_counter()
-                await at.alert([one])
+                await at.alert([alert(index)])
                 await asyncio.sleep(0.005)
-            await until(lambda: len(arrived) == 100)
-    delays = [(arrived[name] - sent[name]) * 1000 for name in sent]
-    assert median(delays) < 15
+            await until(lambda: len(receiver.received) == 100)
 
 
 async def test_slack_and_a_file_take_part(client: Redis, tmp_path: Path) -> None:

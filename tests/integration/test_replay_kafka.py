@@ -20,6 +20,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import UnknownTopicOrPartitionError
+from redis.asyncio import Redis
 from typer.testing import CliRunner, Result
 
 from connectors.recorded import Recording
@@ -181,3 +182,58 @@ def test_ctrl_c_ends_a_slow_replay_and_tells_how_far_it_came(desk: Desk, tmp_pat
     assert (json.loads(out)["ok"], json.loads(out)["headlines"] <= 1) == (False, True)
     assert "Traceback" not in err
     assert "Unclosed" not in err
+
+
+async def left_behind(desk: Desk, redis_url: str) -> list[str]:
+    """Topics and keys of a copy of the pipeline."""
+    admin = AIOKafkaAdminClient(**desk.client)
+    await admin.start()
+    try:
+        topics = [topic for topic in await admin.list_topics() if f"{desk.topics.prefix}replay-" in topic]
+    finally:
+        await admin.close()
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        return topics + [key async for key in redis.scan_iter(match="*replay-*")]
+
+
+@pytest.fixture
+def piped(desk: Desk, redis_url: str, tmp_path: Path) -> Desk:
+    """A desk with a Redis and a channel whose secret nobody has set."""
+    settings = json.loads((tmp_path / "wirewatch.yaml").read_text("utf-8"))
+    (tmp_path / "wirewatch.yaml").write_text(json.dumps({**settings, "redis": {"url": redis_url}}), "utf-8")
+    channel = {"type": "webhook", "url": "http://127.0.0.1:9/", "secret": "env:NOT_SET"}
+    (tmp_path / "channels.yaml").write_text(json.dumps({"channels": {"desk": channel}}), "utf-8")
+    rows = [raw("Tanker seized off Hormuz", 0), raw("TANKER SEIZED OFF HORMUZ", 1), raw("Ferry strike ends", 2)]
+    (tmp_path / "wire.jsonl").write_bytes(b"\n".join(rows))
+    return desk
+
+
+THROUGH = [sys.executable, "-m", "streams.cli", "replay", "wire.jsonl", "--rules", "rules.yaml", "--through-kafka"]
+THROUGH += ["--decisions", "d.jsonl", "--json", "--speed"]
+
+
+def test_through_a_copy_of_the_pipeline_nobody_is_told_and_nothing_is_left(piped: Desk, redis_url: str) -> None:
+    process = subprocess.run([*THROUGH, "600"], capture_output=True, text=True, timeout=90, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    told = json.loads(process.stdout)
+    assert told["decisions"] == {"first": 2, "duplicate": 1}
+    assert told["alerts"] == {"tanker": 1}
+    assert told["not_simulated"] == ["silences", "channels"]
+    assert [one["headline"]["published"][14:16] for one in piped.decided()] == ["00", "01", "02"]
+    assert asyncio.run(left_behind(piped, redis_url)) == []
+
+
+def test_ctrl_c_removes_the_copy_of_the_pipeline(piped: Desk, redis_url: str) -> None:
+    process = subprocess.Popen([*THROUGH, "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not asyncio.run(left_behind(piped, redis_url)):
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert json.loads(out)["ok"] is False
+    assert "Traceback" not in err
+    assert asyncio.run(left_behind(piped, redis_url)) == []

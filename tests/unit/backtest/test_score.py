@@ -60,7 +60,7 @@ def scored(labels: Iterable[Label], stream: Iterable[Decided], reference: str | 
 def test_labels_are_counted_by_rule_and_in_all_and_what_was_not_there_is_left_out() -> None:
     tanker, port, lock = unique("1", "Tanker seized"), unique("2", "Port opens"), unique("3", "Lock opens")
     labels = [
-        Label(headline="TANKER  seized", rule="ships", should_alert=True),
+        Label(headline="TANKER <b>seized</b>", rule="ships", should_alert=True),
         Label(id="2", rule="ships", should_alert=False),
         Label(story_id="3", rule="ships", should_alert=True),
         Label(headline="Lock opens", rule="locks", should_alert=False),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from streams.cli import app
+from streams.cli import app, common
 from streams.cli.reading import Files
 from tests.integration.rig import TAXONOMY
 
@@ -114,7 +114,7 @@ def test_a_file_that_holds_no_silences_is_refused(project: Path, content: str) -
     assert "s.json: is no list of silences" in done.output
 
 
-def test_alerts_are_scored_by_labels_and_against_a_reference(project: Path) -> None:
+def test_alerts_are_scored_by_labels_and_against_a_reference(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write("jsonl", project)
     labels = [
         {"headline": "Tanker seized off Hormuz", "rule": "tanker", "should_alert": True},
@@ -128,7 +128,8 @@ def test_alerts_are_scored_by_labels_and_against_a_reference(project: Path) -> N
     assert (score["rules"]["tanker"]["right"], score["rules"]["tanker"]["misses"]) == (1, 1)
     assert score["rules"]["tanker"]["recall"] == {"value": 0.5, "low": 0.0945, "high": 0.9055}
     assert score["reference"]["all"]["median"] == 300.0
-    shown = CliRunner().invoke(app, command, env={"COLUMNS": "200"}).output
+    monkeypatch.setattr(common.out, "_width", 200)  # whatever the terminal was when it was made
+    shown = CliRunner().invoke(app, command).output
     assert "0.500 (0.09-0.91)" in shown
     assert "alerts against b.example" in shown
 
@@ -149,4 +150,34 @@ def test_how_many_headlines_there_will_be_is_known_from_the_first_of_a_file(proj
     reading = files.candidates(lambda _name, _reading: None)
     next(reading)
     assert files.expected() == pytest.approx(20_000, rel=0.02)
+    write("jsonl", project)
+    both = Files([project / "wire.jsonl", project / "many.jsonl"])
+    assert len(list(both.candidates(lambda _name, _reading: None))) == both.expected() == 20_003
     assert Files([Path("-")]).expected() is None
+
+
+def test_all_files_that_no_source_reads_are_told_before_anything_is_replayed(project: Path) -> None:
+    write("jsonl", project)
+    (project / "wire").mkdir()
+    (project / "wire" / "a.pdf").write_bytes(b"%PDF-1.7\n1 0 obj")
+    (project / "wire" / "b.xml").write_text('<?xml version="1.0"?>\n<news><item>Port</item></news>', "utf-8")
+    (project / "wire" / "empty.jsonl").touch()
+    done = CliRunner().invoke(app, ["replay", "wire.jsonl", "wire", "--rules", "rules.yaml", "--json"])
+    assert done.exit_code == 3
+    assert [problem["file"] for problem in json.loads(done.stdout)["problems"]] == ["wire/a.pdf", "wire/b.xml"]
+
+
+def test_a_file_that_is_damaged_further_on_counts_until_there_and_the_next_is_read(project: Path) -> None:
+    (project / "wire").mkdir()
+    lines = "".join(
+        json.dumps({**ROWS[1], "headline": f"Port {n:05} reopens", "id": f"{n**9}"}) + "\n" for n in range(9_000)
+    )
+    (project / "wire" / "a.jsonl.gz").write_bytes(gzip.compress(lines.encode())[:-3_000])
+    write("jsonl", project / "wire")
+    done = CliRunner().invoke(app, ["replay", "wire", "--rules", "rules.yaml", "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["unreadable"] == 1
+    assert "damaged after line" in told["unreadable_shown"][0]["reason"]
+    assert told["headlines"] > 1_000
+    assert told["alerts"] == {"tanker": 1}
