@@ -136,7 +136,7 @@ async def test_a_long_answer_is_read_to_the_limit_only(transport: httpx.AsyncBas
     ("answer", "message"),
     [
         (Answer(hang=True), "no answer from 127.0.0.1 within 0.2 s"),
-        (Answer(delay=1), "no answer from 127.0.0.1 within 0.2 s"),
+        (Answer(delay=30), "no answer from 127.0.0.1 within 0.2 s"),
         (Answer(reset=True), "127.0.0.1: the connection broke off before an answer"),
     ],
 )
@@ -145,7 +145,7 @@ async def test_no_answer(transport: httpx.AsyncBaseTransport, answer: Answer, me
         started = time.monotonic()
         with pytest.raises(egress.UnreachableError, match=message):
             await post(transport, receiver.url + "hunter2", within=0.2)
-        assert time.monotonic() - started < 0.9
+        assert time.monotonic() - started < 20
 
 
 async def test_an_answer_that_trickles_in_is_cut_off(transport: httpx.AsyncBaseTransport) -> None:
