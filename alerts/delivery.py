@@ -495,8 +495,7 @@ class _Recorder:
         for outcome in batch:
             ids[outcome.delivery.channel].append(outcome.id)
         try:
-            for channel, of_channel in ids.items():
-                await self._outbox.published(channel, of_channel)
+            await self._outbox.published(ids)
         except OutboxError as error:
             # They stay noted, and a later sweep publishes them once more: better twice than never.
             await _sleep(self._outbox_outage.begins(error))

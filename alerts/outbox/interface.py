@@ -17,7 +17,7 @@ All times are aware. Every method raises :class:`OutboxError` where the store ca
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -159,8 +159,8 @@ class Outbox(Protocol):
         """
         ...
 
-    async def published(self, channel: str, ids: Collection[str]) -> None:
-        """Forget outcomes that are in Kafka now."""
+    async def published(self, ids: Mapping[str, Collection[str]]) -> None:
+        """Forget outcomes, by their channels, that are in Kafka now."""
         ...
 
     async def unpublished(self, channel: str, before: datetime, limit: int = 500) -> list[Outcome]:

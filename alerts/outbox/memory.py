@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -173,9 +173,10 @@ class MemoryOutbox(Outbox):
         else:
             state.done[delivery.alert_id] = expires
 
-    async def published(self, channel: str, ids: Collection[str]) -> None:
-        for name in ids:
-            self._channels[channel].outcomes.pop(name, None)
+    async def published(self, ids: Mapping[str, Collection[str]]) -> None:
+        for channel, names in ids.items():
+            for name in names:
+                self._channels[channel].outcomes.pop(name, None)
 
     async def unpublished(self, channel: str, before: datetime, limit: int = 500) -> list[Outcome]:
         noted = [Outcome(name, delivery) for name, delivery in self._channels[channel].outcomes.items()]

@@ -30,7 +30,7 @@ import asyncio
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -41,6 +41,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from alerts.outbox.batching import Batches
 from alerts.outbox.interface import (
     TERMINAL_TTL,
     Counts,
@@ -78,6 +79,7 @@ class RedisOutbox(Outbox):
         )
         self._unconfirmed: list[tuple[Sequence[Alert], datetime]] = []
         self._confirming = asyncio.Lock()
+        self._batches = Batches(redis)
 
     async def schedule(self, alerts: Sequence[Alert], now: datetime) -> int:
         added = await self._queue(alerts, now)
@@ -139,7 +141,7 @@ class RedisOutbox(Outbox):
             *("open", "groups", "members", "message_of", "pauses"),
         )
         with _translated():
-            found = iter(await self._lease(keys, [_at(now), _at(now + lease_for), limit, batch]))
+            found = iter(await self._batches.run(self._lease, keys, [_at(now), _at(now + lease_for), limit, batch]))
         leased = []
         for message in found:
             since, attempt, failures, token, number = islice(found, 5)
@@ -171,16 +173,19 @@ class RedisOutbox(Outbox):
             )
         ]
         with _translated():
-            return bool(await self._finish(keys, [*head, 0 if excused else 1, now, *parts]))
+            return bool(await self._batches.run(self._finish, keys, [*head, 0 if excused else 1, now, *parts]))
 
-    async def published(self, channel: str, ids: Collection[str]) -> None:
+    async def published(self, ids: Mapping[str, Collection[str]]) -> None:
+        ids = {channel: of_channel for channel, of_channel in ids.items() if of_channel}
         if not ids:
             return
-        outcomes, times = self._keys(channel, "outcomes", "outcome_times")
         with _translated():
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.hdel(outcomes, *ids)
-                pipe.zrem(times, *ids)
+            # Not in one transaction: channels may be on several nodes, and what stays is published again.
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for channel, of_channel in ids.items():
+                    outcomes, times = self._keys(channel, "outcomes", "outcome_times")
+                    pipe.hdel(outcomes, *of_channel)
+                    pipe.zrem(times, *of_channel)
                 await pipe.execute()
 
     async def unpublished(self, channel: str, before: datetime, limit: int = 500) -> list[Outcome]:

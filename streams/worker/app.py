@@ -19,9 +19,6 @@ import structlog
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from faust.auth import SASLCredentials, SSLCredentials
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from alerts.delivery import Dispatcher, OnStep, RetrySchedule, Timing
 from alerts.health import Health, Limits, RedisHealth
@@ -48,7 +45,7 @@ from streams.worker.agents import (
 )
 from streams.worker.caretaker import Caretaker
 from streams.worker.chunks import ChunkConsumer
-from streams.worker.clients import started
+from streams.worker.clients import open_redis, started
 from streams.worker.correlation import CorrelationLog
 from streams.worker.health import HealthWatch
 from streams.worker.history import read_decisions
@@ -116,13 +113,7 @@ class Worker:
         self.app = create_app(plan)
         self._failed = asyncio.Event()
         self._failures: list[CrashedError] = []
-        self._redis = Redis.from_url(
-            plan.redis_url,
-            socket_timeout=5,  # longer than what WAITAOF is given
-            socket_connect_timeout=2,
-            retry=Retry(NoBackoff(), 0),  # whoever asks tries again in place, and says so
-            **plan.redis_options,
-        )
+        self._redis = open_redis(plan.redis_url, plan.redis_options)
         self._outbox: Outbox = RedisOutbox(self._redis, prefix=plan.redis_prefix)
         for notifier in plan.notifiers.values():
             if isinstance(notifier, TellsStories):

@@ -97,7 +97,7 @@ class Caretaker:
         # Among them may be outcomes of before, which a worker that served the channel has left.
         while outcomes := await self._outbox.unpublished(channel, self._clock() + timedelta(seconds=1)):
             await self._record([outcome.delivery for outcome in outcomes])
-            await self._outbox.published(channel, [outcome.id for outcome in outcomes])
+            await self._outbox.published({channel: [outcome.id for outcome in outcomes]})
         if suppressed:
             log.warning("suppressed the alerts of a channel that is not configured", channel=channel, alerts=suppressed)
 

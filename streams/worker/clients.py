@@ -1,4 +1,4 @@
-"""Clients of Kafka that are closed again, whatever happens: those of aiokafka leave connections open when cancelled."""
+"""Clients of Kafka, which aiokafka leaves open when they are cancelled and these do not, and of Redis."""
 
 from __future__ import annotations
 
@@ -11,6 +11,26 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+#: Connections of a worker to Redis. Its channels ask in the same moment, however many there are; who finds none waits.
+CONNECTIONS = 32
+
+
+def open_redis(url: str, options: Mapping[str, Any]) -> Redis:
+    """A client for all parts of a worker; ``options`` are redis-py's. It connects when it is used."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=5,
+        socket_timeout=5,  # longer than what WAITAOF is given
+        socket_connect_timeout=2,
+        retry=Retry(NoBackoff(), 0),  # whoever asks tries again in place, and says so
+        **options,
+    )
+    return Redis.from_pool(pool)
 
 
 async def started(starting: Coroutine[Any, Any, None]) -> None:

@@ -240,7 +240,7 @@ async def died(outbox: Outbox, *names: str) -> None:
 
 async def test_dead_alerts_are_put_back_as_if_they_were_new(outbox: Outbox) -> None:
     await died(outbox, "a", "b", "c")
-    await outbox.published("desk", [one.id for one in await outbox.unpublished("desk", later(1))])
+    await outbox.published({"desk": [one.id for one in await outbox.unpublished("desk", later(1))]})
     assert await outbox.revive("desk", [alert("a"), alert("c"), alert("unknown")], later(60)) == 2
     assert [one.alert_id for one in await outbox.dead("desk", later(60))] == ["b"]
     leased = await outbox.lease("desk", later(60), LEASE, 9)
@@ -273,7 +273,7 @@ async def test_a_channel_is_forgotten_that_holds_something_and_that_nobody_serve
     for one in await outbox.lease("gone", NOW, LEASE, 1):
         await outbox.finish(one, [delivery(one, "suppressed", NOW)])
     assert "gone" in await outbox.forgotten(NOW), "its outcome is not in Kafka yet"
-    await outbox.published("gone", [outcome.id for outcome in await outbox.unpublished("gone", later(1))])
+    await outbox.published({"gone": [outcome.id for outcome in await outbox.unpublished("gone", later(1))]})
     assert "gone" not in await outbox.forgotten(NOW)
     assert (await outbox.counts("gone", NOW)).done == 1
 
@@ -290,8 +290,8 @@ async def test_outcomes_stay_until_they_are_published(outbox: Outbox) -> None:
     assert await outbox.unpublished("desk", later(2)) == found[:1], "only what is older"
     assert await outbox.unpublished("desk", later(3), limit=1) == found[:1]
     assert found[0].id == outcome_id(first)
-    await outbox.published("desk", [outcome_id(first), "unknown"])
-    await outbox.published("desk", [])
+    await outbox.published({"desk": [outcome_id(first), "unknown"]})
+    await outbox.published({"desk": []})
     assert await outbox.unpublished("desk", later(3)) == found[1:]
 
 
@@ -416,11 +416,11 @@ async def test_redis_keeps_nothing_of_what_is_over(server: embedded.Redis) -> No
         done, dead = await bench.outbox.lease("desk", NOW, LEASE, 2)
         await bench.outbox.finish(done, [delivery(done, "delivered", NOW)])
         await bench.outbox.finish(dead, [delivery(dead, "dead", NOW)])
-        await bench.outbox.published("desk", [outcome_id(done), outcome_id(dead)])
+        await bench.outbox.published({"desk": [outcome_id(done), outcome_id(dead)]})
         await bench.outbox.schedule([alert("last")], NOW + TTL)
         (last,) = await bench.outbox.lease("desk", NOW + TTL, LEASE, 1)
         await bench.outbox.finish(last, [delivery(last, "delivered", NOW + TTL)])
-        await bench.outbox.published("desk", [outcome_id(last)])
+        await bench.outbox.published({"desk": [outcome_id(last)]})
         assert sorted(await client.keys()) == [b"test:outbox:{desk}:done", b"test:outbox:{desk}:tokens"]
         assert await client.zrange("test:outbox:{desk}:done", 0, -1) == [b"last"]
 
@@ -559,7 +559,7 @@ async def test_redis_keeps_nothing_of_a_group_that_is_over(server: embedded.Redi
         [last] = await bench.outbox.lease("desk", later(330), LEASE, 9, 2)
         await bench.outbox.finish(last, all_of(last, "delivered", later(330)))
         outcomes = await bench.outbox.unpublished("desk", later(999))
-        await bench.outbox.published("desk", [outcome.id for outcome in outcomes])
+        await bench.outbox.published({"desk": [outcome.id for outcome in outcomes]})
         assert sorted(await client.keys()) == [b"test:outbox:{desk}:done", b"test:outbox:{desk}:tokens"]
 
 
@@ -663,7 +663,7 @@ class Machine(RuleBasedStateMachine):
     def publishes(self) -> None:
         found = self.do(self.outbox.unpublished("desk", self.now + timedelta(seconds=1)))
         assert len(found) == self.model.unpublished
-        self.do(self.outbox.published("desk", [outcome.id for outcome in found]))
+        self.do(self.outbox.published({"desk": [outcome.id for outcome in found]}))
         self.model.unpublished = 0
 
     @rule(names=st.lists(st.sampled_from("abcdefgh"), max_size=3, unique=True))

@@ -1,0 +1,55 @@
+"""A receiver of webhooks that costs little, in a process of its own: ``python -m benchmarks.receiving FILE``.
+
+It prints its port. A post to ``/slow/…`` is answered after ten seconds, any other at once. On SIGTERM it writes what came to
+FILE: a line for each post, its ``webhook-id`` and when it had arrived, in seconds since 1970.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+SLOW = 10.0
+_OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+class Posts:
+    """All that came."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, which is kept alive."""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                path = head.split(" ", 2)[1]
+                headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+                await reader.readexactly(int(headers["content-length"]))
+                self.lines.append(f"{headers['webhook-id']} {time.time():.6f}")
+                if path.startswith("/slow/"):
+                    await asyncio.sleep(SLOW)
+                writer.write(_OK)
+        writer.close()
+
+
+async def main(file: Path) -> None:
+    """Serve until told to stop."""
+    posts = Posts()
+    server = await asyncio.start_server(posts.serve, "127.0.0.1", 0, backlog=1024)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await stop.wait()
+    file.write_text("\n".join(posts.lines), "utf-8")  # noqa: ASYNC240 - nothing else is left to do
+
+
+if __name__ == "__main__":
+    uvloop.run(main(Path(sys.argv[1])))
