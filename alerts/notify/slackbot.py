@@ -7,7 +7,7 @@ first, and where no answer came to a post, the channel is looked through for it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,10 +15,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from msgspec.structs import replace
 
-from alerts.notify.interface import Attempt, ChannelError, Result, Retry, Sent
+from alerts.notify.interface import Attempt, ChannelError, Result, Retry, Sent, message_id
 from alerts.slack.api import SlackApi, SlackError
 from alerts.slack.card import Card, card_of
-from alerts.slack.message import EVENT, card_message, reply_message
+from alerts.slack.message import EVENT, card_message, digest_message, reply_message
 from alerts.slack.stories import MemoryStories, Stories, StoriesError, Told
 from streams.core.records import Alert
 
@@ -30,6 +30,7 @@ _ASK_AGAIN = 0.1
 _SKEW = timedelta(minutes=10)
 #: So many replies are remembered of which it is not known whether they were posted.
 _REPLYING = 20
+_NO_STORIES = "Redis does not tell which message the story has"
 #: The message is there, and Slack lets nobody change it (any more).
 _UNCHANGEABLE = frozenset({"edit_window_closed", "cant_update_message"})
 
@@ -49,6 +50,8 @@ class SlackBotNotifier:
     """
 
     concurrency = 1
+    #: News of as many stories, a second apart, are told within a lease.
+    batch = 10
 
     def __init__(self, api: SlackApi, place: str, *, timeout: float, pace: float = PACE, buttons: bool = False) -> None:
         self.timeout = timeout
@@ -67,13 +70,48 @@ class SlackBotNotifier:
 
     async def send(self, alert: Alert, attempt: Attempt) -> Result:
         """Post the story of the alert, or change its message and reply to it. Sent again, it says nothing twice."""
+        return await self._tried(self._tell(alert, attempt))
+
+    async def send_all(self, alerts: Sequence[Alert], attempt: Attempt) -> Result:
+        """News of stories that have a message goes there, and what is new, of several stories, is one digest."""
+        new: list[Alert] = []
+        for alert in alerts:
+            try:
+                has_message = await self.load(alert) is not None
+            except StoriesError:
+                return Retry(_NO_STORIES)
+            if not has_message:
+                new.append(alert)
+            elif not isinstance(result := await self.send(alert, attempt), Sent):
+                return result
+        if len({alert.headline.story_id for alert in new}) > 1:
+            return await self._tried(self._digest(new, attempt))
+        for alert in new:
+            if not isinstance(result := await self.send(alert, attempt), Sent):
+                return result
+        return Sent(200)
+
+    async def _tell(self, alert: Alert, attempt: Attempt) -> None:
+        async with self._held(alert) as word:
+            await _Telling(self, alert, word, attempt.at).tell()
+
+    async def _digest(self, alerts: Sequence[Alert], attempt: Attempt) -> None:
+        payload = {"digest": message_id(alerts), "channel": alerts[0].channel}
+        since = min(alert.headline.received for alert in alerts)
+        if attempt.number > 1 and await self.find(payload, since, attempt.at):
+            return
+        metadata = {"event_type": EVENT, "event_payload": payload}
+        await self.post({**digest_message(alerts), "metadata": metadata}, attempt.at)
+
+    async def _tried(self, telling: Coroutine[Any, Any, None]) -> Result:
+        """What comes of telling Slack something."""
         try:
-            async with asyncio.timeout(self.timeout), self._held(alert) as word:
-                await _Telling(self, alert, word, attempt.at).tell()
+            async with asyncio.timeout(self.timeout):
+                await telling
         except SlackError as error:
             return error.result()
         except StoriesError:
-            return Retry("Redis does not tell which message the story has")
+            return Retry(_NO_STORIES)
         except TimeoutError:
             return Retry(f"not through within {self.timeout:g} s")
         return Sent(200)

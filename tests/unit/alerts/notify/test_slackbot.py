@@ -88,6 +88,35 @@ async def test_other_stories_have_messages_of_their_own(slack: Slack, make_alert
     assert [len(part) for part in shown(slack)] == [2, 0]
 
 
+def of_story(one: Alert, story: str) -> Alert:
+    return replace(one, alert_id=f"{one.alert_id}_{story}", headline=replace(one.headline, story_id=story))
+
+
+async def test_new_stories_that_come_together_are_one_digest_and_news_goes_to_its_story(
+    slack: Slack, make_alert: Make
+) -> None:
+    digest = [of_story(alert(make_alert, 1), f"st-{n}") for n in range(2, 5)]
+    async with bot(slack) as notifier:
+        await send(notifier, alert(make_alert, 1))
+        together = [digest[0], alert(make_alert, 2), *digest[1:]]
+        assert await notifier.send_all(together, Attempt(1, NOW)) == Sent(200)
+        assert await notifier.send_all(together, Attempt(2, NOW)) == Sent(200), "told again, as after a crash"
+    heads, replies = shown(slack)
+    assert len(heads) == 2
+    assert "3 alerts" in heads[1]
+    assert [text.split("\n")[0] for text in replies] == ["UPDATE  Storm, part 2"]
+    assert slack.heads[0].edits == 1
+
+
+async def test_alerts_of_one_new_story_that_come_together_are_its_message(slack: Slack, make_alert: Make) -> None:
+    async with bot(slack) as notifier:
+        together = [alert(make_alert, 1), alert(make_alert, 2)]
+        assert await notifier.send_all(together, Attempt(1, NOW)) == Sent(200)
+    (head,), replies = shown(slack)
+    assert "Storm, part 2" in head
+    assert len(replies) == 1
+
+
 async def test_another_rule_on_the_same_headline_only_changes_the_message(slack: Slack, make_alert: Make) -> None:
     async with bot(slack) as notifier:
         await send(notifier, alert(make_alert, 1))
