@@ -19,7 +19,7 @@ import random
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice, pairwise
 from pathlib import Path
@@ -80,10 +80,9 @@ class Made(NamedTuple):
     bytes: int
 
 
-def run() -> list[Row]:
+def run() -> Iterator[Row]:
     """Both, with 10, 1,000, 10,000 and 100,000 rules."""
     records = read_records()
-    rows = []
     for count, peers in PEERS_HEADLINES.items():
         queries = make_queries(records, count)
         made = load(queries)
@@ -92,17 +91,16 @@ def run() -> list[Row]:
         name = f"Lucene Monitor 9.11.1, {presearcher}"
         check_same(made.matcher, records[:peers], peer.hits)
         figure = per_second(made.matcher.fired, ours)
-        rows.append(row(f"{count:,} rules", figure, "headlines/s", peer=max(peer.rates), peer_name=name))
+        yield row(f"{count:,} rules", figure, "headlines/s", peer=max(peer.rates), peer_name=name)
         if count <= MOST_WITH_WORDS:
             worded = ask_lucene(queries, records[:peers], presearcher, PEERS_ROUNDS[count], words=True)
             figure = per_second(made.matcher.match, ours)
             what = f"{count:,} rules, with words"
-            rows.append(row(what, figure, "headlines/s", peer=max(worded.rates), peer_name=name))
+            yield row(what, figure, "headlines/s", peer=max(worded.rates), peer_name=name)
         if count == max(PEERS_HEADLINES):
-            rows.append(row(f"{count:,} rules, load", made.seconds, "s", peer=peer.load, peer_name=name))
+            yield row(f"{count:,} rules, load", made.seconds, "s", peer=peer.load, peer_name=name)
             memory = made.bytes / 1e6
-            rows.append(row(f"{count:,} rules, memory", memory, "MB", peer=peer.memory / 1e6, peer_name=name))
-    return rows
+            yield row(f"{count:,} rules, memory", memory, "MB", peer=peer.memory / 1e6, peer_name=name)
 
 
 def load(queries: Sequence[str]) -> Made:

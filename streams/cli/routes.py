@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from alerts.filter import SEVERITIES
-from alerts.route import ChannelRouter, Route, Step, Way, walk
+from alerts.route import UNGROUPED, ChannelRouter, Route, Step, Way, walk
 from streams.cli.common import (
     ConfigOption,
     Exit,
@@ -66,7 +66,12 @@ def _line(route: Route) -> str:
 def _settings(route: Route) -> list[str]:
     found = []
     if route.group_by is not None:
-        found.append(f"grouped by {', '.join(route.group_by) or 'nothing: one group'}")
+        by = (
+            "in no group"
+            if UNGROUPED in route.group_by
+            else f"grouped by {', '.join(route.group_by) or 'nothing: one group'}"
+        )
+        found.append(by)
     found += [
         f"{name.replace('_', ' ')} {_seconds(span.total_seconds())}"
         for name in ("group_wait", "group_interval", "repeat_interval")
