@@ -12,7 +12,7 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -37,6 +37,8 @@ _STANDINGS: Mapping[Status, str] = {"usable": "", "corrected": "CORRECTED ", "ca
 
 #: The most characters of a headline, of a title, and of the details below a headline.
 _HEADLINE, _TITLE, _DETAILS = 600, 120, 600
+#: And of a headline and its source in a digest.
+_LINE, _SOURCE = 200, 60
 
 #: What has a meaning in Markdown (CommonMark 0.31, 2.4), and the "@" by which services call people together.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>&])")
@@ -93,6 +95,8 @@ class AppriseNotifier:
         self._markdown = service.notify_format == apprise.NotifyFormat.MARKDOWN
         self._room = max(int(service.body_maxlen) - 50, 100)
         self._busy = threading.Event()
+        #: As many alerts as a message has room for, a line each.
+        self.batch = min(max(self._room // (_LINE + _SOURCE), 1), 20)
 
     def __repr__(self) -> str:
         return f"AppriseNotifier({self._name})"
@@ -103,13 +107,21 @@ class AppriseNotifier:
 
     async def send(self, alert: Alert, attempt: Attempt) -> Result:
         """Send the alert. A thread cannot be stopped: what is not through in time may arrive all the same."""
+        title, body = message(alert, self._room, markdown=self._markdown)
+        return await self._tell(title, body, TYPES[alert.rule.severity])
+
+    async def send_all(self, alerts: Sequence[Alert], attempt: Attempt) -> Result:
+        """Send one digest, of the type of its worst alert."""
+        title, body = digest(alerts, self._room, markdown=self._markdown)
+        return await self._tell(title, body, TYPES[_worst(alerts)])
+
+    async def _tell(self, title: str, body: str, kind: str) -> Result:
         if self._busy.is_set():
             return Retry(f"{self._name}: an attempt of before has not ended yet")
-        title, body = message(alert, self._room, markdown=self._markdown)
         self._busy.set()
         try:
             async with asyncio.timeout(self.timeout):
-                taken, status = await _in_thread(lambda: self._notify(title, body, TYPES[alert.rule.severity]))
+                taken, status = await _in_thread(lambda: self._notify(title, body, kind))
         except TimeoutError:
             return Retry(f"no answer from {self._name} within {self.timeout:g} s")
         if taken:
@@ -151,6 +163,28 @@ def message(alert: Alert, room: int, *, markdown: bool) -> tuple[str, str]:
         if len(title) + len(body) <= room:
             break
     return title, body
+
+
+def digest(alerts: Sequence[Alert], room: int, *, markdown: bool) -> tuple[str, str]:
+    """Title and body of several alerts, a line each; of the body at most ``room`` characters, with how many are left out."""
+    show: Callable[[str], str] = _escaped if markdown else _unmentioning
+    rules = ", ".join(dict.fromkeys(alert.rule.title for alert in alerts))
+    title = show(render.cut(render.one_line(f"{_worst(alerts).upper()} {len(alerts)} alerts: {rules}"), _TITLE))
+    left = room - len(title) - len("\nand 100 more")
+    lines: list[str] = []
+    for alert in alerts:
+        text = render.cut(render.one_line(alert.headline.headline.headline), _LINE) or "(no words)"
+        line = show(f"{text} ({render.cut(alert.headline.headline.source, _SOURCE)})")
+        if len(line) + 1 > left:
+            break
+        left -= len(line) + 1
+        lines.append(line)
+    more = len(alerts) - len(lines)
+    return title, "\n".join([*lines, *([f"and {more} more"] if more else [])])
+
+
+def _worst(alerts: Sequence[Alert]) -> Severity:
+    return max((alert.rule.severity for alert in alerts), key=list(TYPES).index)
 
 
 def _unmentioning(text: str) -> str:

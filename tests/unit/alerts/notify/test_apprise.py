@@ -11,7 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from alerts.channels import read_channels
-from alerts.notify.apprise import AppriseNotifier, AppriseSettings, message
+from alerts.notify.apprise import AppriseNotifier, AppriseSettings, digest, message
 from alerts.notify.interface import Attempt, ChannelError, Dead, Result, Retry, Sent
 from alerts.receiver import Answer, Receiver
 from streams.core.document import RefusedError
@@ -143,3 +143,25 @@ def test_a_body_fits_into_what_a_service_takes(make_alert: Make, room: int) -> N
 )
 def test_the_title_says_how_the_headline_stands(make_alert: Make, fields: dict[str, Any], begins: str) -> None:
     assert message(make_alert(**fields), 1000, markdown=False)[0].startswith(begins)
+
+
+async def test_several_alerts_are_one_message_of_the_worst_severity(make_alert: Make) -> None:
+    alerts = [make_alert(f"Storm {n} closes a port", matched=(), alert_id=f"al_{n}", severity="low") for n in range(3)]
+    alerts.append(make_alert("Ferry sinks", matched=(), alert_id="al_9", severity="critical", title="Disasters"))
+    with Receiver() as receiver:
+        notifier = opened(address(receiver))
+        assert await notifier.send_all(alerts, ATTEMPT) == Sent()
+        (post,) = receiver.received
+    said = post.json()
+    assert (said["title"], said["type"]) == ("CRITICAL 4 alerts: Ferries and weather, Disasters", "failure")
+    assert said["message"].splitlines()[0] == "Storm 0 closes a port (harbour.example)"
+    assert len(said["message"].splitlines()) == 4
+
+
+def test_a_digest_fits_and_says_how_many_it_leaves_out(make_alert: Make) -> None:
+    alerts = [make_alert(f"Storm @everyone {n} " + "x" * 300, matched=(), alert_id=f"al_{n}") for n in range(20)]
+    title, body = digest(alerts, 1000, markdown=False)
+    assert len(title) + len(body) <= 1000
+    assert "@everyone" not in body
+    shown = len(body.splitlines()) - 1
+    assert body.splitlines()[-1] == f"and {20 - shown} more"
