@@ -72,3 +72,14 @@ def test_one_subscription_in_both_files_is_one_too_many(tmp_path: Path) -> None:
         RefusedError, match=r"subscriptions\.yaml:1:23: this stands twice, first at .*channels\.yaml:3:35"
     ):
         load_rulebook(load(config, {}))
+
+
+def test_the_example_of_a_desk_is_in_order_and_uses_what_it_shows() -> None:
+    loaded = load(Path(__file__).parents[3] / "examples" / "desk" / "wirewatch.yaml", {})
+    book = load_rulebook(loaded)
+    assert {channel.name for channel in book.used_channels()} == {"desk", "tech", "pager", "log"}
+    assert set(book.routing.pauses) == {"desk", "tech"}
+    assert [route.group_by for route in book.routing.root.routes] == [None, ("story",), ("topic",)]
+    assert {rule.name for rule in book.rules.rules if rule.remembers} == {
+        *("gulf-shipping", "iran", "three-sources", "silence-on-lng")
+    }
