@@ -59,7 +59,7 @@ class Pipeline:
 
     async def drained(self, expected: int) -> None:
         """Wait until so many raw records, and all that came of them, are through."""
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):  # a machine may be busy
             while True:
                 tally = await count(self.client, self.topics, self.group, now=datetime.now(UTC))
                 if tally.read >= expected and tally.finished:
@@ -81,7 +81,7 @@ def raw(text: str, published: str = "2026-03-01T12:00:00Z") -> bytes:
     return json.dumps({"headline": text, "published": published, "source": "example.com"}).encode()
 
 
-async def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - what is waited for knows of no event

@@ -89,7 +89,7 @@ async def test_a_worker_that_gets_sigterm_finishes_or_leaves_what_it_has_in_hand
     for start in range(0, 2000, 100):
         values = [(n % 4, raw(f"Ferry {n} held in Rhodes"), f"id{n}") for n in range(start, start + 100)]
         await pipeline.produce(values)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await running
     assert decided >= 2
     async with pipeline.workers():
