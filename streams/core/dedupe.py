@@ -240,6 +240,11 @@ class Memory:
         self._count = 0
         self._tentative: list[tuple[Entry, int]] = []
 
+    @property
+    def newest(self) -> int:
+        """The number from which on every entry counts, however old it is."""
+        return self._count - self._keep + 1
+
     def holds(self, number: int, entry: Entry) -> bool:
         """Whether an entry still counts: said by what was remembered since, not by what memory happens to hold."""
         return self._count - number < self._keep or entry.event_time >= self._watermark - 2 * self.window

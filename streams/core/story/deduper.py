@@ -157,7 +157,9 @@ class StoryDeduper:
     def _matches(self, entry: Entry, words: tuple[int, ...], window: int) -> list[_Match]:
         """The remembered headlines that share most with one, measured and judged."""
         published = entry.published
-        found = self._index.search(words, published - window, published + window, self._counts)
+        found = self._index.search(
+            words, published - window, published + window, certain=self._memory.newest, counts=self._counts
+        )
         if not found:
             return []
         near = self._near(found, words, published, window)

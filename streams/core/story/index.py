@@ -90,12 +90,13 @@ class WordIndex:
             del self._shelves[place]
 
     def search(
-        self, words: Sequence[int], earliest: int, latest: int, counts: Callable[[int], bool] = bool
+        self, words: Sequence[int], earliest: int, latest: int, *, certain: int = 0, counts: Callable[[int], bool] = bool
     ) -> list[int]:
         """The numbers of headlines that may tell the story of one with these ``words``, rarest first.
 
         Some may have been published before ``earliest`` or after ``latest``. ``counts`` says of a number whether its
         headline still does: what does not takes no place from others, for it is gone from some memories and not from all.
+        From ``certain`` on all do, and are not asked about.
         """
         rarest = words[:SOUGHT]
         telling = bisect_left(rarest, _TELLING)
@@ -110,18 +111,20 @@ class WordIndex:
                     found += drawer
                     if rank < telling:
                         found += drawer
-        return _most_shared(found, counts) if found else found
+        return _most_shared(found, certain, counts) if found else found
 
 
-def _most_shared(found: list[int], counts: Callable[[int], bool]) -> list[int]:
+def _most_shared(found: list[int], certain: int, counts: Callable[[int], bool]) -> list[int]:
     """Those that were found most often; those that share one word fill up the places that are left, the rarest word's first."""
     times = Counter(found)
-    shared = [(count, number) for number, count in times.items() if count > 1 and counts(number)]
+    shared = [
+        (count, number) for number, count in times.items() if count > 1 and (number >= certain or counts(number))
+    ]
     if len(shared) > MOST:
         shared.sort(reverse=True)
         del shared[MOST:]
     elif len(shared) < MOST:
-        counting = islice((item for item in times.items() if counts(item[0])), 2 * MOST)
+        counting = islice((item for item in times.items() if item[0] >= certain or counts(item[0])), 2 * MOST)
         single = [(count, number) for number, count in counting if count == 1]
         shared += single[: MOST - len(shared)]
     return [number for _, number in shared]
