@@ -142,6 +142,31 @@ class Classified(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, 
     schema: int = SCHEMA
 
 
+class Place(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """Where one event stands in the log of what rules remember.
+
+    ``number`` is that of the log, ``milliseconds-count`` by the clock of Redis, and rises. The event is the headline of a
+    ``position``, or without one that time had come to ``at``.
+    """
+
+    number: str
+    position: str | None = None
+    at: datetime | None = None
+
+
+class Correlated(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The places of some events: the value of ``headlines.correlated``.
+
+    ``log`` names the log; where it is another than before, the one before was lost, and rules began anew with nothing
+    remembered. ``absences`` are the revisions of the rules that wait for a time of the log, and for no other.
+    """
+
+    log: str
+    places: tuple[Place, ...]
+    absences: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+
 class FiredRule(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """The rule behind an alert. ``revision`` is a hash of the rule as it stood, ``matched`` the words that fired it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -145,6 +145,11 @@ class Correlator:
         """Whether there is a rule that fires when nothing comes."""
         return bool(self._watched)
 
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """The revisions of the rules that fire when nothing comes."""
+        return tuple([watched.rule.revision for watched in self._watched.values()])
+
     def next_due(self) -> tuple[str, int] | None:
         """The rule that fires next unless something comes, and when; its `tick` is to be logged then."""
         waiting = [(watched.due, name) for name, watched in self._watched.items() if watched.due is not None]
@@ -166,9 +171,12 @@ class Correlator:
                 remembering.forget(self._watermark)
         return found
 
-    def advance(self, at: int) -> list[Firing]:
-        """What fires because event time has come to ``at``, milliseconds, and nothing else has."""
-        return list(self._overdue(at))
+    def advance(self, at: int, but: Container[str] = ()) -> list[Firing]:
+        """What fires because event time has come to ``at``, milliseconds, and nothing else has.
+
+        Rules of the revisions ``but`` stay as they are: they hear of time from elsewhere.
+        """
+        return list(self._overdue(at, but))
 
     def _hit(self, event: Event, headline: Classified, hit: Hit) -> Iterator[Firing]:
         if whole := self._preludes.get(hit.rule):
@@ -193,9 +201,13 @@ class Correlator:
             for key in keys_of(headline, remembering.counted_by):
                 counting.came(key, at, headline)
 
-    def _overdue(self, at: int) -> Iterator[Firing]:
+    def _overdue(self, at: int, but: Container[str] = ()) -> Iterator[Firing]:
         """The rules that have waited in vain, by the order of time."""
-        due = [watched for watched in self._watched.values() if watched.due is not None and watched.due <= at]
+        due = [
+            watched
+            for watched in self._watched.values()
+            if watched.due is not None and watched.due <= at and watched.rule.revision not in but
+        ]
         for watched in sorted(due, key=lambda watched: (watched.due, watched.rule.name)):
             headline, when = watched.headline, watched.due
             assert headline is not None
