@@ -9,7 +9,7 @@ it took a fifth of a headline's time.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -149,7 +149,7 @@ class Place(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     ``position``, or without one that time had come to ``at``.
     """
 
-    number: str
+    number: Annotated[str, msgspec.Meta(pattern=r"^\d+-\d+$")]
     position: str | None = None
     at: datetime | None = None
 
