@@ -23,15 +23,18 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from alerts.route import ChannelRouter
-from benchmarks.pipeline import PARTITIONS, Bed, Project, Watch, fill, make_rules, running, watching
+from benchmarks.pipeline import PARTITIONS, PATIENCE, Bed, Project, Watch, fill, make_rules, running, watching
+from connectors.embedded.process import Process
 from connectors.recorded import Recording
 from streams.cli.common import settings
 from streams.cli.plan import Rulebook, load_rulebook
 from streams.core.classify import Classifier
 from streams.core.correlate import Correlator, event_of
+from streams.core.dedupe import milliseconds
 from streams.core.match import Matcher
 from streams.core.pipeline import classified
 from streams.core.records import Classified, Dropped, Headline
+from streams.worker.survey import Group, read_group
 from streams.worker.topics import Topics
 
 #: Rules of every kind that there is.
@@ -63,6 +66,8 @@ SUBSCRIPTIONS = [
     {"rule": "rule-*", "except": {"source": "*.co.uk"}},
     {"query": 'nuclear AND NOT "power plant"', "name": "nuclear"},
 ]
+#: Workers look so often whether an absence is due, seconds.
+ABSENCES_EVERY = 1.0
 #: So many differences are printed; all are counted.
 SHOWN = 20
 
@@ -152,9 +157,22 @@ async def _live(bed: Bed, project: Project, stream: Sequence[Headline], rate: in
     await fill(bed, project, ())  # makes the topics
     with running(project, 2) as processes:
         async with watching(bed, project) as watch:
+            if rate:  # few at once are to be shared by two, not a backlog read by the one who is first
+                await _working(bed, project, processes)
             await _feed(bed, project, stream, rate)
             await watch.until(lambda: watch.decided() >= len(stream), processes)
             await watch.until(lambda: _through(watch, project.topics), processes)
+            await asyncio.sleep(2 * ABSENCES_EVERY)  # what is due is told, rather than cut in the middle
+
+
+async def _working(bed: Bed, project: Project, processes: Sequence[Process]) -> None:
+    """Return when both workers have their part of the topics."""
+    client = {"bootstrap_servers": bed.servers}
+    deadline = time.monotonic() + PATIENCE
+    while await read_group(client, project.group) != Group("Stable", len(processes)):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the workers did not share the topics out")
+        await asyncio.sleep(0.25)
 
 
 def _through(watch: Watch, topics: Topics) -> bool:
@@ -226,6 +244,7 @@ def _by_seq(decisions: Sequence[dict[str, Any]], book: Rulebook) -> Iterator[dic
     """The alerts of rules that remember as they come where these see the decisions in their order."""
     matcher, classifier = Matcher(book.matched), Classifier(book.taxonomy)
     correlator, router = Correlator(book.matched), ChannelRouter(book.routing)
+    now = 0
     for one in decisions:
         repeat = "duplicate_of" in one
         if repeat:
@@ -234,7 +253,9 @@ def _by_seq(decisions: Sequence[dict[str, Any]], book: Rulebook) -> Iterator[dic
         else:
             record = msgspec.convert(one, Classified)
         event = event_of(record, matcher.match(record), repeat=repeat)
-        for firing in correlator.consider(event) if event is not None else ():
+        now = max(now, milliseconds(min(record.headline.published, record.received)))
+        firings = correlator.advance(now) + (correlator.consider(event) if event is not None else [])
+        for firing in firings:
             for alert in router.alerts(firing):
                 yield json.loads(msgspec.json.encode(alert))
 
