@@ -83,7 +83,7 @@ class _Placed(NamedTuple):
 class LogOrder:
     """The order of a log, as ``records`` tell of it; those of one partition in its order, at most ``ahead`` out of place.
 
-    Up to three times ``ahead`` places are held. A headline without a place, because no rule of then matched it, is considered at
+    Up to three times ``ahead`` places are held. A headline without a place, as no rule of then matched it, is considered at
     once. A place whose headline is not among those that are replayed is passed over: one later of its partition tells, or
     ``ahead`` others. ``until`` is when the recording ends, milliseconds; ticks from then on are left out.
     """

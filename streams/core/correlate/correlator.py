@@ -17,8 +17,8 @@ from streams.core.rule import Rule, RuleSet
 
 #: How long it is remembered that a rule which asks for the sources of a story has fired on it, milliseconds.
 ONCE = 7 * 24 * 3_600_000
-#: Events after which states are looked through for what is not needed any more.
-_TIDIED_EVERY = 1_000
+#: How often states are looked through for what is not needed any more, milliseconds of event time.
+_TIDIED_EVERY = 3_600_000
 
 
 @dataclass(slots=True)
@@ -133,7 +133,6 @@ class Correlator:
             rule.before.name: name for name, of in self._of.items() if (rule := of.rule).before is not None
         }
         self._watermark = 0
-        self._taken = 0
 
     @property
     def span(self) -> int:
@@ -164,12 +163,19 @@ class Correlator:
         if event.headline is not None:
             for hit in event.hits:
                 found += self._hit(event, event.headline, hit)
-        self._watermark = max(self._watermark, event.at)
-        self._taken += 1
-        if self._taken % _TIDIED_EVERY == 0:
+            self._tidy(event.at)
+        return found
+
+    def _tidy(self, at: int) -> None:
+        """Forget what is past, when event time comes to another hour by a headline.
+
+        To one that comes late by more than the spans it matters what has been forgotten. So that goes by the headlines alone,
+        and not by how many ticks or events of other rules came between them.
+        """
+        before, self._watermark = self._watermark, max(self._watermark, at)
+        if self._watermark // _TIDIED_EVERY != before // _TIDIED_EVERY:
             for remembering in self._of.values():
                 remembering.forget(self._watermark)
-        return found
 
     def advance(self, at: int, but: Container[str] = ()) -> list[Firing]:
         """What fires because event time has come to ``at``, milliseconds, and nothing else has.
