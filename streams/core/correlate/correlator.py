@@ -169,8 +169,8 @@ class Correlator:
     def _tidy(self, at: int) -> None:
         """Forget what is past, when event time comes to another hour by a headline.
 
-        To one that comes late by more than the spans it matters what has been forgotten. So that goes by the headlines alone,
-        and not by how many ticks or events of other rules came between them.
+        To one that comes late by more than the spans it matters what has been forgotten. So that goes by the headlines alone:
+        workers may log a tick that a headline has overtaken, which comes to nothing and is in no recording.
         """
         before, self._watermark = self._watermark, max(self._watermark, at)
         if self._watermark // _TIDIED_EVERY != before // _TIDIED_EVERY:
