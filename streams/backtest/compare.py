@@ -8,11 +8,13 @@ or lost. So each alert of either version is counted once.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice, zip_longest
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from streams.backtest.decided import Decided
 from streams.backtest.report.timeline import Timeline
@@ -220,20 +222,38 @@ class Twin:
     def __init__(self, before: Side, after: Side, changes: Changes) -> None:
         self.before, self.after, self.changes = before, after, changes
         self._now = datetime.fromtimestamp(0, UTC)
+        self._later: dict[str, tuple[Decided, Decided]] = {}
 
-    def feed(self, candidate: Candidate) -> tuple[Classified | Dropped, list[Alert]]:
+    def feed(self, candidate: Candidate, *, later: bool = False) -> tuple[Classified | Dropped, list[Alert]]:
         """Let both decide on a headline."""
-        now, was = self.after.engine.feed(candidate), self.before.engine.feed(candidate)
-        self.changes.take(self._decided(*was), self._decided(*now))
+        now, was = self.after.engine.feed(candidate, later=later), self.before.engine.feed(candidate, later=later)
+        decided = self._decided(*was), self._decided(*now)
+        if later:
+            self._later[candidate.position] = decided
+        else:
+            self.changes.take(*decided)
         return now
 
-    def advance(self, at: int) -> list[Alert]:
-        """Let both hear that event time has come to ``at``, milliseconds."""
+    def consider(self, position: str) -> list[Alert]:
+        """Let rules that remember, of both, consider a headline that was left for later; it is compared now."""
+        was, now = self._later.pop(position)
+        added = self.after.engine.consider(position)
+        was = msgspec.structs.replace(was, alerts=(*was.alerts, *self.before.engine.consider(position)))
+        self.changes.take(was, msgspec.structs.replace(now, alerts=(*now.alerts, *added)))
+        return added
+
+    def advance(self, at: int, but: Collection[str] = ()) -> list[Alert]:
+        """Let both hear that event time has come to ``at``, milliseconds, but rules of some revisions."""
         self._now = datetime.fromtimestamp(at / 1000, UTC)
-        was, now = self.before.engine.advance(at), self.after.engine.advance(at)
+        was, now = self.before.engine.advance(at, but), self.after.engine.advance(at, but)
         if was or now:
             self.changes.take(self._decided(None, was), self._decided(None, now))
         return now
+
+    def forget(self) -> None:
+        """Let the rules of both begin anew."""
+        self.before.engine.forget()
+        self.after.engine.forget()
 
     def _decided(self, record: Classified | Dropped | None, alerts: Iterable[Alert]) -> Decided:
         return Decided(at=self._now, headline=record, alerts=tuple(alerts))

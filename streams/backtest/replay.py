@@ -5,22 +5,18 @@ What hears of the decisions (a summary, a report, a file) is a `Consumer`. Nothi
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from streams.backtest.decided import Decided, Message, delay, held_for, span_days
+from streams.backtest.order import AsTheyCome, Consider, Order, Step, Tick
 from streams.backtest.report.delays import Delays
+from streams.backtest.sorting import LOOK_AHEAD, in_place
 from streams.core.dedupe import Candidate, milliseconds
 from streams.core.records import Alert, Classified, Dropped, Unique
-
-T = TypeVar("T")
-
-#: So many headlines are looked at ahead to bring them into the order of event time, which takes a few hundred megabytes.
-LOOK_AHEAD = 100_000
 
 
 class Consumer(Protocol):
@@ -36,11 +32,17 @@ class Consumer(Protocol):
 class Decider(Protocol):
     """What decides on headlines: `streams.core.pipeline.Engine`, or two of them side by side."""
 
-    def feed(self, candidate: Candidate) -> tuple[Classified | Dropped, list[Alert]]:
-        """Decide on a headline."""
+    def feed(self, candidate: Candidate, *, later: bool = False) -> tuple[Classified | Dropped, list[Alert]]:
+        """Decide on a headline; ``later`` leaves what rules that remember say of it to `consider`."""
 
-    def advance(self, at: int) -> list[Alert]:
-        """The alerts that come because event time has come to ``at``, milliseconds."""
+    def consider(self, position: str) -> list[Alert]:
+        """The alerts of rules that remember on a headline that was left for later."""
+
+    def advance(self, at: int, but: Collection[str] = ()) -> list[Alert]:
+        """The alerts that come because event time has come to ``at``, milliseconds, but those of some revisions."""
+
+    def forget(self) -> None:
+        """Let rules begin anew with nothing remembered."""
 
 
 def event_time(candidate: Candidate) -> int:
@@ -61,7 +63,7 @@ class InOrder:
 
     def of(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         """Bring them into order; holds ``ahead`` of them, at most."""
-        for _, candidate, late in _sorted(((event_time(one), one) for one in candidates), self.ahead):
+        for _, candidate, late in in_place(((event_time(one), one) for one in candidates), self.ahead):
             self.late += late
             yield candidate
 
@@ -79,41 +81,83 @@ class AsDecided:
     def of(self, records: Iterable[Unique | Dropped | Classified]) -> Iterator[Candidate]:
         """Bring them into order. Of a record that is there twice, after a crash, the second is left out."""
         last = ""
-        for _, record, late in _sorted(((one.seq, one) for one in records), self.ahead):
+        for _, record, late in in_place(((one.seq, one) for one in records), self.ahead):
             if record.id != last:
                 last = record.id
                 self.late += late
                 yield Candidate(record.id, record.position, record.received, record.headline)
 
 
-def _sorted(placed: Iterable[tuple[int, T]], ahead: int) -> Iterator[tuple[int, T, bool]]:
-    """Things by their place, those of one place as they came, and whether each came too late for that."""
-    waiting: list[tuple[int, int, T]] = []
-    reached = -(2**63)
-    late: set[int] = set()
-    for number, (at, thing) in enumerate(placed):
-        if at < reached:
-            late.add(number)
-        heapq.heappush(waiting, (at, number, thing))
-        if len(waiting) > ahead:
-            place, which, earliest = heapq.heappop(waiting)
-            reached = max(reached, place)
-            yield place, earliest, which in late
-    while waiting:
-        place, which, earliest = heapq.heappop(waiting)
-        yield place, earliest, which in late
+def replay(candidates: Iterable[Candidate], engine: Decider, order: Order | None = None) -> Iterator[Decided]:
+    """What is decided on each, and in between what time alone brings. Time never goes back.
 
-
-def replay(candidates: Iterable[Candidate], engine: Decider) -> Iterator[Decided]:
-    """What is decided on each, and in between what time alone brings. Time never goes back."""
+    With an ``order``, rules that remember consider the headlines in it; what is decided is told when all of it is.
+    """
+    order = order or AsTheyCome()
+    waiting = _Waiting(engine)
     now = -(2**63)
     for candidate in candidates:
         now = max(now, event_time(candidate))
-        at = datetime.fromtimestamp(now / 1000, UTC)
-        if alerts := engine.advance(now):
-            yield Decided(at=at, headline=None, alerts=tuple(alerts))
-        record, alerts = engine.feed(candidate)
-        yield Decided(at=at, headline=record, alerts=tuple(alerts))
+        later = order.waits(candidate.position)
+        waiting.advance(now, order.absences)
+        waiting.feed(now, candidate, later=later)
+        for step in order.due():
+            waiting.take(now, step)
+        yield from waiting.ready()
+    for step in order.rest():
+        waiting.take(now, step)
+    yield from waiting.ready()
+
+
+@dataclass(slots=True)
+class _Undone:
+    """A decision; ``position`` is that of a headline which rules that remember have still to consider."""
+
+    at: int
+    record: Classified | Dropped | None
+    alerts: list[Alert]
+    position: str | None = None
+
+
+class _Waiting:
+    """Decisions in their order, until all is known of the first."""
+
+    def __init__(self, engine: Decider) -> None:
+        self._engine = engine
+        self._decided: deque[_Undone] = deque()
+        self._undone: dict[str, _Undone] = {}
+
+    def feed(self, now: int, candidate: Candidate, *, later: bool) -> None:
+        """Decide on a headline."""
+        record, alerts = self._engine.feed(candidate, later=later)
+        undone = _Undone(now, record, alerts, candidate.position if later else None)
+        self._decided.append(undone)
+        if later:
+            self._undone[candidate.position] = undone
+
+    def advance(self, now: int, but: Collection[str] = ()) -> None:
+        """Let event time come to ``now``."""
+        if alerts := self._engine.advance(now, but):
+            self._decided.append(_Undone(now, None, alerts))
+
+    def take(self, now: int, step: Step) -> None:
+        """Do what an order says."""
+        if isinstance(step, Consider):
+            undone = self._undone.pop(step.position)
+            undone.alerts += self._engine.consider(step.position)
+            undone.position = None
+        elif isinstance(step, Tick):
+            if alerts := self._engine.advance(step.at):
+                self._decided.append(_Undone(max(now, step.at), None, alerts))
+        else:
+            self._engine.forget()
+
+    def ready(self) -> Iterator[Decided]:
+        """Those of which all is known, and of those before them."""
+        while self._decided and self._decided[0].position is None:
+            done = self._decided.popleft()
+            at = datetime.fromtimestamp(done.at / 1000, UTC)
+            yield Decided(at=at, headline=done.record, alerts=tuple(done.alerts))
 
 
 @dataclass(slots=True)

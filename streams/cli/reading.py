@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,14 +13,15 @@ import typer
 from connectors import embedded
 from connectors.interface import Context, SourceError, Unreadable
 from connectors.registry import guess
+from streams.backtest.order import LogOrder
 from streams.backtest.replay import AsDecided, InOrder
 from streams.cli.common import UnreachableError, clock, progress
 from streams.cli.ingest import STDIN, Inputs, LeftOut
-from streams.core.dedupe import Candidate
+from streams.core.dedupe import Candidate, milliseconds
 from streams.core.document import Problem, RefusedError
 from streams.core.headline import UnreadableError, read_time
 from streams.core.pipeline import candidate_of, read
-from streams.core.records import Classified, Dropped, Unique
+from streams.core.records import Classified, Correlated, Dropped, Unique
 from streams.settings import Loaded
 
 #: What a source in Kafka begins with.
@@ -31,7 +32,11 @@ _DECIDED: dict[str, type[Unique | Dropped | Classified]] = {
     "headlines.dropped": Dropped,
     "headlines.classified": Classified,
 }
-_NO_HEADLINES = ("headlines.invalid", "alerts", "deliveries", "deliveries.dead")
+#: The topic that tells in which order rules that remember saw them.
+_ORDER = "headlines.correlated"
+_NO_HEADLINES = ("headlines.invalid", _ORDER, "alerts", "deliveries", "deliveries.dead")
+#: So much earlier than a headline, by the clock of another worker, may be told where it stands.
+_CLOCKS_DIFFER = timedelta(hours=1)
 
 Refuse = Callable[[str, Unreadable], None]
 
@@ -48,6 +53,10 @@ class Readable(Protocol):
 
     def expected(self) -> int | None:
         """About how many headlines there are, by what has been read of them so far; None where nobody knows."""
+        ...
+
+    def order(self, refuse: Refuse) -> LogOrder | None:
+        """The order in which live workers' rules that remember saw these headlines, where that was recorded."""
         ...
 
 
@@ -161,6 +170,9 @@ class Files:
         read = self._done + (self._inputs.bytes_read if self._inputs else 0)
         return round(self._read * self._size / read) if self._size and read else None
 
+    def order(self, _refuse: Refuse) -> None:
+        """There is one order."""
+
 
 class Topics:
     """Topics of the settings' Kafka: raw headlines in the order of event time, decided ones in that of their decisions."""
@@ -178,7 +190,10 @@ class Topics:
         from connectors.recorded import Recording  # noqa: PLC0415 - whoever replays files needs no Kafka
 
         whole = [prefix + name if name in known else topic for name, topic in zip(names, topics, strict=True)]
-        self._recording = Recording(_client(loaded), list(dict.fromkeys(whole)), since, until)
+        self._client, self._until = _client(loaded), until
+        self._recording = Recording(self._client, list(dict.fromkeys(whole)), since, until)
+        self._order_topic = prefix + _ORDER
+        self._first: datetime | None = None
 
     @property
     def late(self) -> int:
@@ -191,7 +206,7 @@ class Topics:
         return self._order.of(self._raw(refuse))
 
     def _raw(self, refuse: Refuse) -> Iterator[Candidate]:
-        for record in self._records():
+        for record in _records(self._recording):
             try:
                 yield read(record.value, id=record.id, position=record.position, received=record.received)
             except UnreadableError as error:
@@ -199,23 +214,47 @@ class Topics:
 
     def _decided(self, refuse: Refuse) -> Iterator[Unique | Dropped | Classified]:
         decoders = {topic: msgspec.json.Decoder(kind) for topic, kind in self._kinds.items()}
-        for record in self._records():
+        for record in _records(self._recording):
+            self._first = self._first or record.received
             try:
                 yield decoders[record.topic].decode(record.value)
             except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
                 refuse(record.position, Unreadable(0, f"not a record of {record.topic}: {error}", record.value))
 
-    def _records(self) -> Iterator[Any]:
-        from aiokafka.errors import KafkaError  # noqa: PLC0415 - whoever replays files needs no Kafka
-
-        try:
-            yield from self._recording.records()
-        except (KafkaError, OSError) as error:
-            raise UnreachableError(f"Kafka cannot be read: {error}", "`wirewatch doctor` shows more") from None
-
     def expected(self) -> int | None:
         """The records between the offsets, once they are known."""
         return self._recording.total or None
+
+    def order(self, refuse: Refuse) -> LogOrder | None:
+        """Of headlines that were decided on, that of the log."""
+        if not self._kinds:
+            return None
+        until = milliseconds(self._until) if self._until is not None else None
+        return LogOrder(self._correlated(refuse), until=until)
+
+    def _correlated(self, refuse: Refuse) -> Iterator[Correlated]:
+        """What was recorded of the order, from the first headline on; nothing by workers of before."""
+        from connectors.recorded import Recording  # noqa: PLC0415 - whoever replays files needs no Kafka
+
+        since = self._first - _CLOCKS_DIFFER if self._first is not None else None
+        decode = msgspec.json.Decoder(Correlated).decode
+        for record in _records(Recording(self._client, [self._order_topic], since), may_be_missing=True):
+            try:
+                yield decode(record.value)
+            except (ValueError, RecursionError) as error:
+                refuse(record.position, Unreadable(0, f"not a record of {record.topic}: {error}", record.value))
+
+
+def _records(recording: Any, *, may_be_missing: bool = False) -> Iterator[Any]:
+    """The records of topics of Kafka."""
+    from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError  # noqa: PLC0415 - as above
+
+    try:
+        yield from recording.records()
+    except (KafkaError, OSError) as error:
+        if may_be_missing and isinstance(error, UnknownTopicOrPartitionError):
+            return
+        raise UnreachableError(f"Kafka cannot be read: {error}", "`wirewatch doctor` shows more") from None
 
 
 def _client(loaded: Loaded) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from connectors.interface import Unreadable
 from streams.backtest.compare import Leading
 from streams.backtest.decided import Decided, Message
 from streams.backtest.messages import with_messages
+from streams.backtest.order import LogOrder
 from streams.backtest.replay import Consumer, Summary
 from streams.backtest.replay import replay as decisions_of
 from streams.backtest.report.delays import in_words
@@ -150,7 +151,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
             run.go(decisions_through(run.candidates(), loaded, book, router), consumers)
         else:
             engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper, router)
-            decided = decisions_of(run.candidates(), versus.twin(engine, silenced) if versus else engine)
+            run.order = source.order(run.refuse)
+            decided = decisions_of(run.candidates(), versus.twin(engine, silenced) if versus else engine, run.order)
             run.go(with_messages(decided), consumers)
         for finish in pages:
             finish(about(book, sources, run.misgivings()))
@@ -221,6 +223,7 @@ class _Run:
     pace: Pace
     silenced: bool = False
     live: bool = False
+    order: LogOrder | None = None
     unreadable: list[tuple[str, int, str]] = field(default_factory=list)
     unreadable_count: int = 0
     interrupted: bool = False
@@ -265,6 +268,7 @@ class _Run:
             "unreadable": self.unreadable_count,
             "unreadable_shown": [{"file": n, "line": line, "reason": why} for n, line, why in self.unreadable],
             "late": self.source.late,
+            "in_log_order": self.order.considered if self.order else 0,
             "alerts": dict(summary.alerts.most_common()),
             "alerts_a_day": round(summary.alerts.total() / summary.span_days, 2),
             "worst_day": summary.worst_day and {"day": summary.worst_day[0], "alerts": summary.worst_day[1]},

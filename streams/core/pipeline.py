@@ -5,13 +5,13 @@ The live agents and replay call these functions; each takes what came out of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 
 import msgspec
 
 from streams.core.classify import Classifier
-from streams.core.correlate import Correlator, event_of
+from streams.core.correlate import Correlator, Event, event_of
 from streams.core.decide import Firing, Router, RuleChannels, fire
 from streams.core.dedupe import Candidate, Deduper, Entry, milliseconds, undecided, with_told_status
 from streams.core.headline import read_headline
@@ -123,15 +123,19 @@ class Engine:
         self._deduper = deduper
         self._router = router or RuleChannels()
         self._correlator = Correlator(matcher.ruleset)
+        self._later: dict[str, Event] = {}
         self._counts_repeats = any(rule.counts_repeats for rule in matcher.ruleset.rules)
         self._seq = 0
 
-    def feed(self, candidate: Candidate) -> tuple[Classified | Dropped, list[Alert]]:
-        """Decide on a headline. The alerts that are held back are among them."""
-        record, firings = self.fire(candidate)
+    def feed(self, candidate: Candidate, *, later: bool = False) -> tuple[Classified | Dropped, list[Alert]]:
+        """Decide on a headline. The alerts that are held back are among them.
+
+        With ``later``, rules that have a memory do not hear of it before `consider` says so.
+        """
+        record, firings = self.fire(candidate, later=later)
         return record, self._alerts(firings)
 
-    def fire(self, candidate: Candidate) -> tuple[Classified | Dropped, list[Firing]]:
+    def fire(self, candidate: Candidate, *, later: bool = False) -> tuple[Classified | Dropped, list[Firing]]:
         """Decide on a headline and say what fires, before it is routed; rules without a memory come first."""
         record = msgspec.structs.replace(deduplicated(candidate, self._deduper), seq=self._seq)
         self._seq += 1
@@ -142,17 +146,31 @@ class Engine:
         matches = self._matcher.match(headline)
         firings = [] if repeat else list(fire(headline, matches))
         event = event_of(headline, matches, repeat=repeat)
-        if event is not None:
+        if event is not None and later:
+            self._later[candidate.position] = event
+        elif event is not None:
             firings += self._correlator.consider(event)
         return record if isinstance(record, Dropped) else headline, firings
 
-    def advance(self, at: int) -> list[Alert]:
-        """The alerts that come because event time has come to ``at``, milliseconds, such as that of an absence."""
-        return self._alerts(self.elapse(at))
+    def consider(self, position: str) -> list[Alert]:
+        """The alerts of rules with a memory by a headline that was fed for later."""
+        event = self._later.pop(position, None)
+        return self._alerts(self._correlator.consider(event)) if event is not None else []
+
+    def advance(self, at: int, but: Container[str] = ()) -> list[Alert]:
+        """The alerts that come because event time has come to ``at``, milliseconds, such as that of an absence.
+
+        Rules of the revisions ``but`` do not hear of it.
+        """
+        return self._alerts(self._correlator.advance(at, but))
 
     def elapse(self, at: int) -> list[Firing]:
         """What fires because event time has come to ``at``, before it is routed."""
         return self._correlator.advance(at)
+
+    def forget(self) -> None:
+        """Let rules with a memory begin anew with nothing remembered."""
+        self._correlator = Correlator(self._matcher.ruleset)
 
     def _alerts(self, firings: Iterable[Firing]) -> list[Alert]:
         return [alert for firing in firings for alert in self._router.alerts(firing)]

@@ -9,7 +9,7 @@ it took a fifth of a headline's time.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -139,6 +139,31 @@ class Classified(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, 
     story_sources: int = 1
     story_began: datetime | None = None
     topics: tuple[TopicMatch, ...] = ()
+    schema: int = SCHEMA
+
+
+class Place(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """Where one event stands in the log of what rules remember.
+
+    ``number`` is that of the log, ``milliseconds-count`` by the clock of Redis, and rises. The event is the headline of a
+    ``position``, or without one that time had come to ``at``.
+    """
+
+    number: Annotated[str, msgspec.Meta(pattern=r"^\d+-\d+$")]
+    position: str | None = None
+    at: datetime | None = None
+
+
+class Correlated(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The places of some events: the value of ``headlines.correlated``.
+
+    ``log`` names the log; where it is another than before, the one before was lost, and rules began anew with nothing
+    remembered. ``absences`` are the revisions of the rules that wait for a time of the log, and for no other.
+    """
+
+    log: str
+    places: tuple[Place, ...]
+    absences: tuple[str, ...] = ()
     schema: int = SCHEMA
 
 

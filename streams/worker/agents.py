@@ -10,8 +10,9 @@ record that cannot be read, that the core stumbles over, or of which comes what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -29,9 +30,9 @@ from streams.core.correlate import Event, event_of
 from streams.core.decide import Firing, fire
 from streams.core.dedupe import Candidate
 from streams.core.headline import UnreadableError
-from streams.core.records import Alert, Classified, Delivery, Dropped, Invalid, Unique
+from streams.core.records import Alert, Classified, Correlated, Delivery, Dropped, Invalid, Place, Unique
 from streams.worker.chunks import Chunk, ChunkConsumer
-from streams.worker.correlation import CorrelationLog
+from streams.worker.correlation import Considered, CorrelationLog
 from streams.worker.ledger import Ledger
 from streams.worker.publish import BatchProducer, Output, PublishError, Refused
 from streams.worker.reload import Current
@@ -45,6 +46,8 @@ T = TypeVar("T")
 PASSING = (RedisError, KafkaError, PublishError, OSError, asyncio.TimeoutError)
 #: Records that are worked on together, at most twice as many.
 AT_ONCE = 1_000
+#: Places in the log that one record tells at most: some 14,000 bytes.
+PLACES_AT_ONCE = 200
 #: Waits between two tries, seconds: doubled from the first to the last.
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
 
@@ -260,18 +263,20 @@ class Alerting:
                 if event is not None:
                     events.append((record, event))
         if events:
-            fired = await self._correlation.decide([event for _, event in events])
-            for (record, _), firings in zip(events, fired, strict=True):
+            considered = await self._correlation.decide([event for _, event in events])
+            for (record, _), firings in zip(events, considered.firings, strict=True):
                 outputs += self._told(record, firings)
+            outputs += self._placed(considered, [record for record, _ in events])
         return outputs
 
     async def elapsed(self, publish: Callable[[Sequence[Output]], Awaitable[object]], now: datetime) -> None:
         """Publish what fires because nothing came."""
         await self._take_up_changes()
-        firings = await self._correlation.elapse(int(now.timestamp() * 1000))
-        if firings:
-            await publish(self._told(None, firings))
-            self._correlation.told(firings)
+        elapsed = await self._correlation.elapse(int(now.timestamp() * 1000))
+        if elapsed is not None:
+            outputs = [output for firings in elapsed.firings for output in self._told(None, firings)]
+            await publish([*outputs, *self._placed(elapsed)])
+            self._correlation.told(elapsed)
 
     async def _take_up_changes(self) -> None:
         """Go by the rules that are in force now: all records of a call are decided by the same ones."""
@@ -289,6 +294,20 @@ class Alerting:
     def _repeated(self, record: Record) -> Classified:
         dropped = self._decode_dropped(record.value or b"")
         return pipeline.classified(dropped, self._classifier.value.classify(dropped.headline.headline))
+
+    def _placed(self, considered: Considered, records: Records = ()) -> Iterator[Output]:
+        """What tells the places of events in the log, many in one record; those of one partition stay on it, in order."""
+        sources: dict[int, Record | None] = {record.partition: record for record in records} or {0: None}
+        places: dict[int, list[Place]] = {partition: [] for partition in sources}
+        for place, record in zip_longest(considered.places, records):
+            if place.number:  # a worker of an earlier release noted none
+                places[record.partition if record else 0].append(place)
+        for partition, of_partition in places.items():
+            for start in range(0, len(of_partition), PLACES_AT_ONCE):
+                some = tuple(of_partition[start : start + PLACES_AT_ONCE])
+                told = Correlated(log=considered.log, places=some, absences=considered.absences)
+                key = considered.log.encode()
+                yield Output(self._topics.correlated, _encode(told), key, partition, sources[partition])
 
     def _told(self, record: Record | None, firings: Iterable[Firing]) -> list[Output]:
         """The alerts of some firings."""

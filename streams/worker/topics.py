@@ -26,6 +26,7 @@ class Topics:
     dropped: str = field(init=False)
     invalid: str = field(init=False)
     classified: str = field(init=False)
+    correlated: str = field(init=False)
     alerts: str = field(init=False)
     deliveries: str = field(init=False)
     dead: str = field(init=False)
@@ -46,6 +47,7 @@ NAMES: Mapping[str, str] = {
     "dropped": "headlines.dropped",
     "invalid": "headlines.invalid",
     "classified": "headlines.classified",
+    "correlated": "headlines.correlated",
     "alerts": "alerts",
     "deliveries": "deliveries",
     "dead": "deliveries.dead",

@@ -82,10 +82,15 @@ async def test_a_burst_fires_once_and_counts_what_was_dropped(pipeline: Pipeline
 
 
 async def test_what_did_not_come_is_told_once(pipeline: Pipeline) -> None:
-    desk = following(pipeline, rule("quiet", condition=Absence(timedelta(hours=1))))
+    quiet = rule("quiet", condition=Absence(timedelta(hours=1)))
+    desk = following(pipeline, quiet)
     async with desk.workers(2):
         await desk.produce(tankers(0, 1))
         await until(lambda: len(desk.receiver.received) >= 1)  # by the clock, that headline is old
+    told = await desk.records(desk.topics.correlated)
+    places = {place["number"]: place.get("position") or place["at"] for one in told for place in one["places"]}
+    assert [places[number] for number in sorted(places)] == [f"{desk.topics.raw}:0:0", "2026-03-01T13:00:00Z"]
+    assert all(one["absences"] == [quiet.revision] for one in told)
     (alert,) = (await alerts(desk)).values()
     assert alert["rule"]["because"] == "nothing in 1h since 2026-03-01 12:00:00 UTC"
     async with desk.workers():  # a worker that starts says so again, and the outbox knows it
@@ -100,13 +105,18 @@ class Log:
     def __init__(self, redis: Redis, prefix: str, workers: int, rules: Sequence[Rule]) -> None:
         self.ruleset = RuleSet(rules)
         self.matcher = Matcher(self.ruleset)
+        self.numbers: dict[str | None, str] = {}
+        self.names: list[str] = []
         self.logs = [CorrelationLog(redis, prefix, self.ruleset, token=str(n)) for n in range(workers)]
 
     async def decide(self, worker: int, *numbers: int) -> list[str | None]:
         """For each headline why it is held back, as one worker says."""
         events = [event_of(one, self.matcher.match(one)) for one in map(self.headline, numbers)]
-        fired = await self.logs[worker].decide([event for event in events if event])
-        return [firing.suppressed and firing.suppressed.split(":")[0] for firings in fired for firing in firings]
+        considered = await self.logs[worker].decide([event for event in events if event])
+        self.numbers |= {place.position: place.number for place in considered.places}
+        self.names.append(considered.log)
+        every = [firing for firings in considered.firings for firing in firings]
+        return [firing.suppressed and firing.suppressed.split(":")[0] for firing in every]
 
     def headline(self, number: int) -> Classified:
         at = NOON + timedelta(minutes=number)
@@ -144,12 +154,30 @@ async def test_workers_fold_one_log_whoever_appends(redis: Redis, pipeline: Pipe
     assert told == expected
 
 
+async def test_an_event_keeps_its_number_and_a_log_that_takes_the_place_of_another_has_another_name(
+    redis: Redis, pipeline: Pipeline
+) -> None:
+    log = Log(redis, pipeline.group, 2, [rule("calm", throttle=Throttle(1, timedelta(hours=2)))])
+    await log.decide(0, 0, 1)
+    await log.decide(1, 2, 3)
+    numbers = dict(log.numbers)
+    stored: Any = await redis.xrange(f"{{{pipeline.group}:correlation}}:log")
+    assert list(numbers.values()) == [number.decode() for number, _ in stored]
+    await log.decide(1, 0, 1)
+    await log.decide(0, 3)
+    assert log.numbers == numbers
+    await redis.delete(*[key async for key in redis.scan_iter(f"{{{pipeline.group}:correlation}}*")])
+    assert await log.decide(0, 4, 5) == [None, "throttled"]  # also where the same worker made the one before
+    assert len(set(log.names[:4])) == 1
+    assert log.names[4] != log.names[0]
+
+
 async def test_an_alert_has_the_body_that_the_log_has_not(redis: Redis, pipeline: Pipeline) -> None:
     log = Log(redis, pipeline.group, 1, [rule("calm", throttle=Throttle(2, timedelta(hours=2)))])
     headline = log.headline(7)
     event = event_of(headline, log.matcher.match(headline))
     assert event is not None
-    ((firing,),) = await log.logs[0].decide([event])
+    ((firing,),) = (await log.logs[0].decide([event])).firings
     assert firing.headline == headline
     stored = await redis.xrange(f"{{{pipeline.group}:correlation}}:log")
     assert b"Tanker" in repr(stored).encode()

@@ -278,7 +278,7 @@ async def test_alerts_that_wait_for_a_receiver_are_in_the_outbox(project: Projec
 async def test_without_topics_it_says_who_makes_them(bare: Project) -> None:
     code, findings = await bare.doctor()
     assert code == 1
-    assert findings["topics"]["detail"] == "missing: all 9"
+    assert findings["topics"]["detail"] == "missing: all 10"
     assert "wirewatch worker" in findings["topics"]["hint"]
     assert findings["workers"]["state"] == "failed"
     assert "in = out" not in findings

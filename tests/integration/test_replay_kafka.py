@@ -25,7 +25,7 @@ from typer.testing import CliRunner, Result
 
 from connectors.recorded import Recording
 from streams.cli import app
-from streams.core.records import Dropped, Headline, Unique
+from streams.core.records import Correlated, Dropped, Headline, Place, Unique
 from streams.worker.topics import Topics, create_topics
 from tests.integration.rig import TAXONOMY
 
@@ -140,6 +140,27 @@ def test_decided_headlines_are_replayed_in_the_order_of_their_decisions_each_onc
     assert done.exit_code == 0, done.output
     assert [one["id"] for one in desk.decided()] == ["h0", "h1", "h2", "h3"]
     assert desk.decided()[2]["duplicate_of"] == "h0"
+
+
+def test_rules_that_remember_see_decided_headlines_in_the_order_of_the_log(desk: Desk) -> None:
+    rule = "{name: first-only, when: tanker, channels: [desk], throttle: {count: 1, per: 4h}}"
+    Path("rules.yaml").write_text(f"rules: [{rule}]", "utf-8")
+    for seq, text in enumerate(("Tanker seized off Hormuz", "Ferry strike ends in tanker port", "Tanker crew freed")):
+        headline = Headline(headline=text, published=START, source="a.example")
+        unique = Unique(
+            id=f"h{seq}", seq=seq, position=f"r:0:{seq}", received=START, headline=headline, story_id=f"h{seq}"
+        )
+        desk.produce(desk.topics.unique, [(0, seq, msgspec.json.encode(unique), None)])
+    places = [Place(number=f"{7 + n}-0", position=f"r:0:{seq}") for n, seq in enumerate((2, 0, 1))]
+    told = msgspec.json.encode(Correlated(log="a", places=tuple(places)))
+    desk.produce(desk.topics.correlated, [(1, 3, told, None), (1, 4, told, None), (2, 5, b"{broken", None)])
+    done = desk.replay("kafka:headlines.unique")
+    assert done.exit_code == 0, done.output
+    counted = json.loads(done.stdout)
+    assert (counted["in_log_order"], counted["alerts"], counted["unreadable"]) == (3, {"first-only": 1}, 1)
+    alerts = [json.loads(line)["alerts"] for line in Path("d.jsonl").read_text("utf-8").splitlines()]
+    assert ["suppressed" in alert for (alert,) in alerts] == [True, True, False]
+    assert desk.replay("kafka:headlines.correlated").exit_code == 2
 
 
 def test_what_comes_while_it_reads_is_left_out_and_how_much_there_is_is_known(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,12 @@ def test_whatever_differs_is_found_and_named() -> None:
 
 
 @pytest.mark.services
-def test_a_replay_of_what_two_workers_recorded_decides_the_same(services: embedded.Services, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rate", [None, 200], ids=["all-at-once", "paced"])
+def test_a_replay_of_what_two_workers_recorded_decides_the_same(
+    services: embedded.Services, tmp_path: Path, rate: int | None
+) -> None:
     with Receiver() as receiver:
-        outcome = run(Bed(services, receiver, tmp_path), f"p{tmp_path.name[-8:]}", headlines(1_000))
+        outcome = run(Bed(services, receiver, tmp_path), f"p{secrets.token_hex(4)}", headlines(1_000), rate)
     print(printed(outcome))
     assert not outcome.differences, printed(outcome)
     assert all(check.compared > 20 for check in outcome.checks), "too little was compared to tell anything"

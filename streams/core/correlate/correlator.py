@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,8 +17,8 @@ from streams.core.rule import Rule, RuleSet
 
 #: How long it is remembered that a rule which asks for the sources of a story has fired on it, milliseconds.
 ONCE = 7 * 24 * 3_600_000
-#: Events after which states are looked through for what is not needed any more.
-_TIDIED_EVERY = 1_000
+#: How often states are looked through for what is not needed any more, milliseconds of event time.
+_TIDIED_EVERY = 3_600_000
 
 
 @dataclass(slots=True)
@@ -133,7 +133,6 @@ class Correlator:
             rule.before.name: name for name, of in self._of.items() if (rule := of.rule).before is not None
         }
         self._watermark = 0
-        self._taken = 0
 
     @property
     def span(self) -> int:
@@ -144,6 +143,11 @@ class Correlator:
     def awaits(self) -> bool:
         """Whether there is a rule that fires when nothing comes."""
         return bool(self._watched)
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """The revisions of the rules that fire when nothing comes."""
+        return tuple([watched.rule.revision for watched in self._watched.values()])
 
     def next_due(self) -> tuple[str, int] | None:
         """The rule that fires next unless something comes, and when; its `tick` is to be logged then."""
@@ -159,16 +163,26 @@ class Correlator:
         if event.headline is not None:
             for hit in event.hits:
                 found += self._hit(event, event.headline, hit)
-        self._watermark = max(self._watermark, event.at)
-        self._taken += 1
-        if self._taken % _TIDIED_EVERY == 0:
-            for remembering in self._of.values():
-                remembering.forget(self._watermark)
+            self._tidy(event.at)
         return found
 
-    def advance(self, at: int) -> list[Firing]:
-        """What fires because event time has come to ``at``, milliseconds, and nothing else has."""
-        return list(self._overdue(at))
+    def _tidy(self, at: int) -> None:
+        """Forget what is past, when event time comes to another hour by a headline.
+
+        To one that comes late by more than the spans it matters what has been forgotten. So that goes by the headlines alone:
+        workers may log a tick that a headline has overtaken, which comes to nothing and is in no recording.
+        """
+        before, self._watermark = self._watermark, max(self._watermark, at)
+        if self._watermark // _TIDIED_EVERY != before // _TIDIED_EVERY:
+            for remembering in self._of.values():
+                remembering.forget(self._watermark)
+
+    def advance(self, at: int, but: Container[str] = ()) -> list[Firing]:
+        """What fires because event time has come to ``at``, milliseconds, and nothing else has.
+
+        Rules of the revisions ``but`` stay as they are: they hear of time from elsewhere.
+        """
+        return list(self._overdue(at, but))
 
     def _hit(self, event: Event, headline: Classified, hit: Hit) -> Iterator[Firing]:
         if whole := self._preludes.get(hit.rule):
@@ -193,9 +207,13 @@ class Correlator:
             for key in keys_of(headline, remembering.counted_by):
                 counting.came(key, at, headline)
 
-    def _overdue(self, at: int) -> Iterator[Firing]:
+    def _overdue(self, at: int, but: Container[str] = ()) -> Iterator[Firing]:
         """The rules that have waited in vain, by the order of time."""
-        due = [watched for watched in self._watched.values() if watched.due is not None and watched.due <= at]
+        due = [
+            watched
+            for watched in self._watched.values()
+            if watched.due is not None and watched.due <= at and watched.rule.revision not in but
+        ]
         for watched in sorted(due, key=lambda watched: (watched.due, watched.rule.name)):
             headline, when = watched.headline, watched.due
             assert headline is not None

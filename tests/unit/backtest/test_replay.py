@@ -166,7 +166,7 @@ def test_a_source_that_is_not_there_is_refused(project: Path) -> None:
 
 
 def test_ctrl_c_tells_what_there_is_so_far(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(stream: Iterable[Candidate], engine: Engine) -> Iterator[Decided]:
+    def interrupted(stream: Iterable[Candidate], engine: Engine, _order: None) -> Iterator[Decided]:
         yield next(replay(stream, engine))
         raise KeyboardInterrupt
 

@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_written_there_is_refused_before_the_work(option: 
 
 
 def test_ctrl_c_leaves_a_report_of_how_far_it_came(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(stream: Iterable[Candidate], engine: Decider) -> Iterator[Decided]:
+    def interrupted(stream: Iterable[Candidate], engine: Decider, _order: None) -> Iterator[Decided]:
         yield next(replay(stream, engine))
         raise KeyboardInterrupt
 

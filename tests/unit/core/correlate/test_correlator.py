@@ -326,3 +326,19 @@ def _sizes(remembering: Any) -> list[int]:
 )
 def test_the_revision_tells_conditions_apart(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert rule(**one).revision != rule(**other).revision
+
+
+@pytest.mark.parametrize("place", [0, 500, 1_500])
+def test_a_tick_that_a_headline_has_overtaken_changes_nothing_also_for_what_comes_late(place: int) -> None:
+    """Workers log such ticks, which no replay has. What is forgotten, and when, must not depend on them."""
+    rules = [rule("oil AND story.sources:>=1"), rule("gas", "hush", condition=Absence(timedelta(hours=1)))]
+    desk, beside = Desk(*rules), Desk(*rules)
+    # A story each ten minutes for two weeks, and between them stories of a week before, told again.
+    told = [classified(at=n * 10 * MINUTE, story=f"s{n}", number=n + 1) for n in range(2_016)]
+    told += [classified(at=n * 10 * MINUTE, story=f"s{n}", number=3_000 + n) for n in range(2_016)]
+    told.sort(key=lambda one: one.seq if one.seq < 3_000 else one.seq - 3_000 + 1_010.5)
+    events = [event for event in map(desk.event, told) if event is not None]
+    overtaken = [*events[:place], tick("hush", 0), *events[place:]]
+    fired = [firing.headline.id for event in events for firing in desk.correlator.consider(event)]
+    assert fired == [firing.headline.id for event in overtaken for firing in beside.correlator.consider(event)]
+    assert 2_016 < len(fired) < 4_032  # some stories were forgotten, and told of again
