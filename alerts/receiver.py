@@ -189,7 +189,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        length = int(self.headers.get("content-length", 0))
+        told = self.headers.get("content-length", "")
+        if not (told.isascii() and told.isdigit()):
+            self.close_connection = True
+            self.send_error(411)
+            return
+        length = int(told)
         if length > _LONGEST_POST:
             self.send_error(413)
             return

@@ -186,9 +186,15 @@ def places_of_rules(paths: Iterable[Path]) -> dict[str, Place]:
 
 
 def files_of_tests(paths: Iterable[Path]) -> list[Path]:
-    """The files of tests among the given files, and in the given folders and the folders in them."""
-    found = [files_below(path) if path.is_dir() else [path] for path in paths]
+    """The files of tests among the given files and beside them, and in the given folders and the folders in them."""
+    found = [files_below(path) if path.is_dir() else [path, *_tests_beside(path)] for path in paths]
     return list(dict.fromkeys(file for files in found for file in files if _is_test(file)))
+
+
+def _tests_beside(rules: Path) -> list[Path]:
+    """The tests of a file of rules: `iran_test.yaml` of `iran.yaml`."""
+    beside = rules.with_name(f"{rules.stem}_test{rules.suffix}")
+    return [beside] if beside.is_file() else []
 
 
 def _is_test(file: Path) -> bool:

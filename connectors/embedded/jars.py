@@ -174,6 +174,7 @@ def maven(root: Path) -> Any:
 
 def _fetch(jar: Jar, root: Path, context: Any) -> None:
     from requests import RequestException  # noqa: PLC0415  (jgo brings it)
+    from requests.exceptions import SSLError  # noqa: PLC0415
 
     file = root / jar.path
     file.unlink(missing_ok=True)  # what a killed download left of it
@@ -183,7 +184,10 @@ def _fetch(jar: Jar, root: Path, context: Any) -> None:
     except RequestException as error:
         raise EmbeddedError(
             f"cannot fetch {jar.coordinate} of Apache Kafka: {_cause(error)}",
-            "the first start needs the network: try again. Behind a proxy, set HTTPS_PROXY; a mirror goes "
+            "a proxy that looks into TLS has certificates of its own: name their file in REQUESTS_CA_BUNDLE. "
+            "Or use a Kafka of your own"
+            if isinstance(error, SSLError)
+            else "the first start needs the network: try again. Behind a proxy, set HTTPS_PROXY; a mirror goes "
             "into the settings of jgo (~/.config/jgo.conf, [repositories]). Or use a Kafka of your own",
         ) from error
     except RuntimeError as error:

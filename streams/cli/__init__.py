@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -27,6 +31,7 @@ from streams.cli import (
     up,
     worker,
 )
+from streams.cli.common import Exit, tell_error
 
 app = typer.Typer(
     name="wirewatch",
@@ -63,13 +68,31 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _top(
     show_version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+        bool, typer.Option("--version", metavar=" ", help="Print the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Headlines in, the few alerts that matter out, once each."""
     logs.hush()
 
 
+#: How the system says that nothing more can be written: a full disk, or quota.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
 def main() -> None:
     """The command ``wirewatch``."""
-    app()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without the letter is no reason to end
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        # What is in the buffer would be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        tell_error(f"the output cannot be written: {error.strerror}", "make room, or send it elsewhere")
+        sys.exit(Exit.UNREACHABLE)

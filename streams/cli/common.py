@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from connectors.embedded import EmbeddedError
 from streams.core.document import Problem, RefusedError
+from streams.core.duration import parse_duration
 from streams.settings import Loaded, load
 
 out = Console(highlight=False, soft_wrap=True)
@@ -95,6 +98,31 @@ def print_problems(problems: Sequence[Problem], more: int = 0) -> None:
     err.print(f"[red]{several(len(problems) + more, 'problem')}[/red]")
 
 
+def typed(folder: Path = Path()) -> str:
+    """How this command is typed in ``folder``: by its name, or by its path where the shell does not find it so."""
+    called = sys.argv[0]
+    if Path(called).name != "wirewatch" or os.sep not in called or shutil.which("wirewatch"):
+        return "wirewatch"
+    return os.path.relpath(called, folder)
+
+
+def since_when(text: str) -> datetime:
+    """A moment as ``--since`` has it: how long ago, or when.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return clock() - parse_duration(text)
+        except (ValueError, OverflowError) as error:
+            hint = f"{error}, and a time like 2026-03-01T22:00Z; not {text!r}"
+            raise typer.BadParameter(hint, param_hint="--since") from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def several(number: int, noun: str) -> str:
     """A number and what it counts: "1 pair", "2,000 pairs"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -129,18 +157,6 @@ def told_plainly(*, as_json: bool = False) -> Iterator[None]:
         err.print("interrupted")
         ending = Exit.TERMINATED if isinstance(interrupt, TerminatedError) else Exit.INTERRUPTED
         raise typer.Exit(ending) from None
-
-
-def write_file(file: Path, content: bytes) -> None:
-    """Write a file that the user asked for.
-
-    Raises:
-        UnreachableError: it cannot be written there.
-    """
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise UnreachableError(f"{file} cannot be written: {error.strerror or error}", "choose another place") from None
 
 
 @contextmanager

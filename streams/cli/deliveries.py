@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import typer
@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from alerts import render
 from alerts.channels import load_channels
@@ -30,12 +30,12 @@ from streams.cli.common import (
     print_json,
     settings,
     several,
+    since_when,
     tell_error,
     told_plainly,
 )
 from streams.cli.services import Addresses, addresses, ask_kafka, ask_redis
 from streams.core.document import did_you_mean
-from streams.core.duration import parse_duration
 from streams.core.records import Alert, Delivery
 from streams.settings import Loaded
 from streams.worker.deliveries import find_alerts, read_deliveries
@@ -78,7 +78,7 @@ def list_(
         wirewatch deliveries list --since 2026-03-01T08:00Z --outcome dead --json
     """
     with told_plainly(as_json=as_json):
-        begins = _since(since)
+        begins = since_when(since)
         loaded = settings(config)
         _known_channel(loaded, channel)
         found = _with_kafka(loaded, lambda where, topics: read_deliveries(where.kafka, topics, begins))
@@ -93,7 +93,7 @@ def list_(
     if not shown:
         out.print(f"no attempt since {begins:%Y-%m-%d %H:%M} UTC")
         return
-    table = Table("at (UTC)", "channel", "rule", "alert", "outcome", "#", "", "reason", **_PLAIN)
+    table = Table("at (UTC)", "channel", "rule", _ID, "outcome", "#", "", "reason", **_PLAIN)
     for one in shown:
         cells = (one.channel, one.rule, one.alert_id, one.outcome, str(one.attempt), str(one.status_code or ""))
         table.add_row(f"{one.at:%m-%d %H:%M:%S}", *map(escape, cells), escape(one.reason or ""))
@@ -114,7 +114,7 @@ def show(
         wirewatch deliveries show al_5f0c2d --since 30d
     """
     with told_plainly(as_json=as_json):
-        begins = _since(since)
+        begins = since_when(since)
 
         async def ask(where: Addresses, topics: Topics) -> tuple[dict[str, Alert], list[Delivery]]:
             return await find_alerts(where.kafka, topics, begins, {alert_id}), await read_deliveries(
@@ -158,7 +158,7 @@ def dead(
         wirewatch deliveries dead --since 2h --json
     """
     with told_plainly(as_json=as_json):
-        begins, loaded = _since(since), settings(config)
+        begins, loaded = since_when(since), settings(config)
         chosen = _Chosen(_channels(loaded, channel), rule, begins)
         found = _with_outbox(loaded, lambda outbox, _: chosen.of(outbox))
     if as_json:
@@ -167,7 +167,7 @@ def dead(
     if not found:
         out.print("no alert is dead")
         return
-    table = Table("received (UTC)", "channel", "rule", "alert", "headline", **_PLAIN)
+    table = Table("received (UTC)", "channel", "rule", _ID, "headline", **_PLAIN)
     for alert in found:
         cells = (alert.channel, alert.rule.name, alert.alert_id, render.one_line(alert.headline.headline.headline))
         table.add_row(f"{alert.headline.received:%m-%d %H:%M:%S}", *map(escape, cells))
@@ -202,7 +202,7 @@ def retry(
     if bool(ids) == everything:
         raise typer.BadParameter("name the alerts, or say --all", param_hint="ID…")
     with told_plainly(as_json=as_json):
-        begins, loaded = _since(since), settings(config)
+        begins, loaded = since_when(since), settings(config)
         chosen = _Chosen(_channels(loaded, channel), rule, begins, frozenset(ids or ()))
         told = _with_outbox(loaded, lambda outbox, health: _retry(loaded, chosen, outbox, health))
     if as_json:
@@ -255,19 +255,9 @@ async def _retry(loaded: Loaded, chosen: _Chosen, outbox: RedisOutbox, health: R
     return {"retried": retried, "problems": problems}
 
 
+#: Ids are copied from here into other commands, and so never cut.
+_ID = Column("alert", no_wrap=True, min_width=29)
 _PLAIN: dict[str, Any] = {"box": None, "header_style": "bold", "pad_edge": False}
-
-
-def _since(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            return clock() - parse_duration(text)
-        except (ValueError, OverflowError) as error:
-            hint = f"{error}, and a time like 2026-03-01T22:00Z; not {text!r}"
-            raise typer.BadParameter(hint, param_hint="--since") from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _channels(loaded: Loaded, channel: str | None) -> list[str]:

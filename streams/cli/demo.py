@@ -42,6 +42,7 @@ from streams.cli.common import (
     print_json,
     settings,
     told_plainly,
+    typed,
 )
 from streams.cli.init import write_starter
 from streams.cli.sending import send
@@ -279,7 +280,7 @@ def _summarise(account: Account, desk: Desk, seconds: float, *, as_json: bool, i
         return
     for line in _lines(account, desk, faults):
         out.print(line)
-    out.print(f"\n[dim]{seconds:.1f} s in all. Next: [/dim]wirewatch init desk && cd desk && wirewatch up")
+    out.print(f"\n[dim]{seconds:.1f} s in all. Next: [/dim]{typed()} init desk && cd desk && {typed(Path('desk'))} up")
 
 
 def _report(

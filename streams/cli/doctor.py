@@ -28,12 +28,12 @@ from streams.cli.common import (
     out,
     print_json,
     settings,
+    since_when,
     told_plainly,
 )
 from streams.cli.plan import Rulebook, load_rulebook
 from streams.cli.services import Addresses, WrongServiceError, addresses, ask_kafka, ask_redis
 from streams.core.document import RefusedError
-from streams.core.duration import parse_duration
 from streams.settings import Loaded
 from streams.worker.history import partitions_of
 from streams.worker.roster import Entry, read_roster
@@ -68,7 +68,10 @@ class Finding:
 
 def doctor(
     config: ConfigOption = None,
-    since: Annotated[str, typer.Option(help="How far back to count headlines, such as 1h or 7d.")] = "1d",
+    since: Annotated[
+        str,
+        typer.Option(metavar="WHEN", help="From when on headlines are counted: 1h or 7d ago, or 2026-03-01T08:00Z."),
+    ] = "1d",
     as_json: JsonOption = False,
 ) -> None:
     """Look whether Kafka, Redis and the channels can be reached, the topics exist, and in = out.
@@ -82,10 +85,7 @@ def doctor(
         wirewatch doctor --since 7d --json
     """
     with told_plainly(as_json=as_json):
-        try:
-            reach = parse_duration(since)
-        except ValueError as error:
-            raise typer.BadParameter(f"--since: {error}, not {since!r}") from None
+        reach = max(clock() - since_when(since), timedelta())
         loaded = settings(config)
         findings = asyncio.run(_examine(loaded, reach, disabled_channels(loaded) or {}))
     sound = all(finding.state != "failed" for finding in findings)

@@ -27,8 +27,8 @@ from streams.cli.common import (
     settings,
     several,
     told_plainly,
-    write_file,
 )
+from streams.cli.outputs import spare, write_file
 from streams.cli.plan import deduper_of, load_taxonomy
 from streams.core.classify import Classifier
 from streams.core.document import Problem, RefusedError
@@ -94,6 +94,7 @@ def topics(
         wirewatch evaluate topics labelled.jsonl --baseline before.json
     """
     with told_plainly(as_json=as_json):
+        spare([file], {"--save-baseline": save_baseline})
         loaded = settings(config)
         before = _read_baseline(baseline) if baseline else None
         taxonomy = load_taxonomy([loaded.path(path) for path in loaded.settings.taxonomy])

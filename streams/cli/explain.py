@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from streams.backtest.duplicates import decide_pair
+from streams.backtest.report.delays import in_words
 from streams.cli import rules_explain
 from streams.cli.common import (
     ConfigOption,
@@ -76,6 +77,8 @@ def explain(
         if not first.strip() or (second is not None and not second.strip()):
             tell_error("a headline is empty", 'give one or two: wirewatch explain "A" "B"')
             raise typer.Exit(Exit.USAGE)
+        if len(sources or ()) > (1 if second is None else 2):
+            raise typer.BadParameter("--source is given once for a headline")
         loaded = settings(config)
         if second is None:
             _explain_one(loaded, clean(first), as_json=as_json)
@@ -150,7 +153,7 @@ def _print(explanation: Explanation, gap: timedelta) -> None:
     judgement = explanation.judgement
     out.print(
         f"duplicate {judgement.duplicate:.0%}, update {judgement.update:.0%}, different {judgement.different:.0%}"
-        f" [dim]({gap} apart)[/dim]\n"
+        f" [dim]({in_words(gap.total_seconds())} apart)[/dim]\n"
     )
     for name, told in explanation.told():
         out.print(f"[bold]{name:<14}[/bold] {escape(told)}")

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
+import difflib
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -25,6 +26,7 @@ from connectors.registry import SOURCES, guess
 from connectors.standard_input import LetGoError, StandardInput
 from connectors.stored import DAMAGED, HEAD, plain
 from streams.cli.common import (
+    FLAG,
     ConfigOption,
     Exit,
     JsonOption,
@@ -56,7 +58,10 @@ _EXAMPLES = 5
 def ingest(
     what: Annotated[
         list[str],
-        typer.Argument(help="Files, or `-` for standard input; before them a source's name, to say what they are."),
+        typer.Argument(
+            metavar="[KIND] FILE",
+            help="Files, or `-` for standard input; before them what they are.",
+        ),
     ],
     source: Annotated[str | None, typer.Option(help="The name of the outlet, where the input has none.")] = None,
     date: Annotated[str | None, typer.Option(help="The day of the newest headline, such as 2026-02-11.")] = None,
@@ -67,7 +72,7 @@ def ingest(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the headlines as JSON lines; send nothing.")
+        bool, typer.Option("--dry-run", metavar=FLAG, help="Print the headlines as JSON lines; send nothing.")
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -111,6 +116,9 @@ def _kind_and_paths(words: Sequence[str]) -> tuple[Source | None, list[Path]]:
         raise typer.BadParameter(f"name a file after `{words[0]}`, or `-` for standard input")
     paths = [Path(word) for word in rest]
     problems = [Problem(_name(path), 0, 0, "is no file", "name a file, or `-`") for path in paths if _is_missing(path)]
+    if kind is None and len(words) > 1 and problems and problems[0].file == _name(paths[0]):
+        near = difflib.get_close_matches(words[0], known, n=1)
+        problems[0] = replace(problems[0], hint=f"did you mean `{near[0]}`?" if near else problems[0].hint)
     if problems:
         raise RefusedError(problems)
     return kind, paths

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from streams.cli.common import FLAG, Exit, UnreachableError, err, out, told_plainly
+from streams.cli.common import FLAG, Exit, UnreachableError, err, out, told_plainly, typed
 
 
 def init(
@@ -36,7 +36,8 @@ def init(
     for name in files:
         out.print(f"wrote {folder / name}", markup=False)
     where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
-    out.print(f"\nNext: edit channels.yaml, then `{where}wirewatch rules check` and `wirewatch up`", markup=False)
+    again = shlex.quote(typed(folder))
+    out.print(f"\nNext: edit channels.yaml, then `{where}{again} rules check` and `{again} up`", markup=False)
 
 
 def write_starter(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -32,6 +33,7 @@ from streams.cli.common import (
     told_plainly,
 )
 from streams.cli.evaluate import read_rows
+from streams.cli.outputs import spare, writable
 from streams.cli.plan import deduper_of, load_rulebook
 from streams.cli.reading import open_sources
 from streams.core.classify import Classifier
@@ -72,6 +74,7 @@ def label(
         wirewatch label archive/ --rules new-rules/ --rule iran-oil --out labels.jsonl
     """
     with told_plainly(as_json=as_json):
+        spare([Path(source) for source in sources], {"--out": writable(file)})
         loaded = settings(config)
         source = open_sources(sources, loaded, None, None)
         book = load_rulebook(loaded, rules or ())
@@ -87,8 +90,8 @@ def label(
         if not picks:
             out.print("nothing is left to ask: no headline fires these rules or nearly does, without a label")
             return
-        with _opened(file) as answers:
-            _ask(picks, answers, file)
+        with ExitStack() as stack:
+            _ask(picks, lambda: stack.enter_context(_opened(file)), file)
 
 
 def _asked(rules: RuleSet, names: Sequence[str]) -> list[Rule]:
@@ -140,9 +143,9 @@ def _opened(file: Path) -> BinaryIO:
     return answers
 
 
-def _ask(picks: Sequence[Pick], answers: BinaryIO, file: Path) -> None:
-    """One question after the other. Every answer is on the disk before the next."""
-    answered = 0
+def _ask(picks: Sequence[Pick], opened: Callable[[], BinaryIO], file: Path) -> None:
+    """One question after the other. Every answer is on the disk before the next; the file is opened for the first."""
+    answered, answers = 0, None
     try:
         for number, pick in enumerate(picks, start=1):
             _show(pick, number, len(picks))
@@ -152,6 +155,7 @@ def _ask(picks: Sequence[Pick], answers: BinaryIO, file: Path) -> None:
             if key == "s":
                 continue
             row = Label(headline=pick.record.headline.headline, rule=pick.rule.name, should_alert=_KEYS[key])
+            answers = answers or opened()
             answers.write(msgspec.json.encode(row) + b"\n")
             answers.flush()
             os.fsync(answers.fileno())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any, BinaryIO
@@ -24,10 +25,10 @@ from streams.backtest.report.delays import in_words
 from streams.backtest.report.page import About
 from streams.backtest.score import Scorer
 from streams.cli.common import (
+    FLAG,
     ConfigOption,
     Exit,
     JsonOption,
-    UnreachableError,
     err,
     out,
     print_json,
@@ -35,6 +36,7 @@ from streams.cli.common import (
     several,
     told_plainly,
 )
+from streams.cli.outputs import spare, writable
 from streams.cli.pace import Pace
 from streams.cli.plan import deduper_of, load_rulebook, read_silences
 from streams.cli.reading import Readable, open_sources
@@ -81,7 +83,10 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         str, typer.Option(metavar="SPEED", help="max, 1 for real time, or so many times as fast, such as 60.")
     ] = "max",
     through_kafka: Annotated[
-        bool, typer.Option("--through-kafka", help="Through a copy of the pipeline on the settings' Kafka and Redis.")
+        bool,
+        typer.Option(
+            "--through-kafka", metavar=FLAG, help="Through a copy of the pipeline, on Kafka and Redis of the settings."
+        ),
     ] = False,
     silences: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Silences, as `silence list --all --json` prints them.")
@@ -126,6 +131,11 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
         asked = Asked(against, against_taxonomy or (), against_config, markdown, fail_on_change)
+        written = {"--decisions": decisions, "--parquet": parquet, "--report": report, "--markdown": markdown}
+        spare(
+            _read_by(*sources, *(rules or ()), *(against_taxonomy or ()), labels, silences, config, against_config),
+            written,
+        )
         compares, loaded, pace = asked.given, settings(config), Pace.read(speed)
         source, scorer = open_sources(sources, loaded, since, until), scorer_of(labels, reference)
         book = load_rulebook(loaded, rules or ())
@@ -157,9 +167,10 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         for finish in pages:
             finish(about(book, sources, run.misgivings()))
         _tell(run, versus, scorer, as_json=as_json)
+        _tell_files(written)
     if run.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
-    if versus is not None and versus.failed:
+    if not summary.headlines or (versus is not None and versus.failed):
         raise typer.Exit(Exit.FOUND)
 
 
@@ -184,13 +195,19 @@ def _tell(run: _Run, versus: Versus | None, scorer: Scorer | None, *, as_json: b
         print_score(scorer)
 
 
+def _read_by(*given: Path | str | None) -> list[Path]:
+    return [Path(one) for one in given if one]
+
+
+def _tell_files(written: Mapping[str, Path | None]) -> None:
+    for file in filter(None, written.values()):
+        err.print(f"written: {file}", markup=False)
+
+
 def _opened(file: Path) -> BinaryIO:
     if file.suffix != ".jsonl":
         raise typer.BadParameter(f"--decisions writes JSON lines: name a file that ends in .jsonl, not {file}")
-    try:
-        return file.open("wb")
-    except OSError as error:
-        raise UnreachableError(f"{file} cannot be written: {error.strerror or error}", "choose another place") from None
+    return writable(file).open("wb")
 
 
 class Written:
@@ -260,7 +277,7 @@ class _Run:
     def as_dict(self) -> dict[str, Any]:
         summary = self.summary
         return {
-            "ok": not self.interrupted,
+            "ok": not self.interrupted and bool(summary.headlines),
             "headlines": summary.headlines,
             "from": summary.first,
             "to": summary.last,
@@ -291,9 +308,13 @@ class _Run:
         summary = self.summary
         for name, line, reason in self.unreadable:
             err.print(f"{name}:{line}: {reason}" if line else f"{name}: {reason}", markup=False)
+        if summary.first is None or summary.last is None:
+            out.print(f"no headline was read; {self.unreadable_count:,} could not be", markup=False)
+            return
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary.decisions.most_common())
         out.print(
-            f"{several(summary.headlines, 'headline')} from {summary.first} to {summary.last}: {kinds}", markup=False
+            f"{several(summary.headlines, 'headline')} from {_utc(summary.first)} to {_utc(summary.last)}: {kinds}",
+            markup=False,
         )
         if self.unreadable_count:
             out.print(f"{self.unreadable_count:,} could not be read", markup=False)
@@ -309,6 +330,10 @@ class _Run:
         out.print(f"not simulated: {', '.join(self.not_simulated)}", markup=False)
         if self.interrupted:
             err.print("interrupted; this is how far it came")
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _alerts_in_words(summary: Summary) -> str:

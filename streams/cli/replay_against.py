@@ -19,9 +19,10 @@ from alerts.rulefile import load_rules
 from streams.backtest.compare import KINDS, Change, Changes, Following, Leading, Side, Twin
 from streams.backtest.report.comparison import Versions, comparison, markdown, rules_by_change, shift
 from streams.backtest.report.page import About
-from streams.cli.common import FLAG, out, several, write_file
+from streams.cli.common import FLAG, out, several
+from streams.cli.outputs import named, write_file
 from streams.cli.plan import Rulebook, deduper_of, load_rulebook, load_taxonomy
-from streams.cli.replay_report import named, plotly_script
+from streams.cli.replay_report import plotly_script
 from streams.cli.revision import rules_at, told_as
 from streams.core.classify import Classifier
 from streams.core.dedupe import Deduper

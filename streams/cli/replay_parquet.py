@@ -14,7 +14,8 @@ import typer
 
 from streams.backtest.decided import Decided, Message
 from streams.cli.common import UnreachableError
-from streams.cli.replay_report import extra, named
+from streams.cli.outputs import named
+from streams.cli.replay_report import extra
 
 ParquetOption = Annotated[
     Path | None, typer.Option(metavar="FILE.parquet", help="Write every decision there, one a row.")

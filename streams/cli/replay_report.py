@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,34 +13,14 @@ import typer
 
 from streams.backtest.report.page import About, report
 from streams.backtest.report.sums import Sums
-from streams.cli.common import UnreachableError, clock, write_file
+from streams.cli.common import UnreachableError, clock
+from streams.cli.outputs import named, write_file
 from streams.cli.plan import Rulebook
 from streams.settings import Loaded
 
 ReportOption = Annotated[
     Path | None, typer.Option(metavar="FILE.html", help="Write a page with plots there, to read and to share.")
 ]
-
-
-def named(file: Path, suffix: str, option: str) -> Path:
-    """``file``, if it can be written and is named as it should be; asked before the work, not after it.
-
-    Raises:
-        UnreachableError: its folder is not there.
-    """
-    if file.suffix != suffix:
-        raise typer.BadParameter(f"{option} writes {suffix}: name a file that ends in {suffix}, not {file}")
-    parent = file.parent
-    if file.is_dir() or not parent.is_dir() or not os.access(file if file.exists() else parent, os.W_OK):
-        what = (
-            "it is a folder"
-            if file.is_dir()
-            else "no permission"
-            if parent.is_dir()
-            else f"there is no folder {parent}"
-        )
-        raise UnreachableError(f"{file} cannot be written: {what}", "choose another place")
-    return file
 
 
 def extra(module: str, name: str, option: str) -> Any:

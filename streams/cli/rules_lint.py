@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,9 @@ from streams.core.document import Problem, RefusedError
 from streams.core.headline import UnreadableError
 from streams.settings import Loaded
 
+#: Ends of names that files of headlines have, and none of rules.
+_OF_HEADLINES = (".jsonl", ".ndjson", ".csv", ".parquet", ".gz", ".zst")
+
 
 def lint(
     paths: Annotated[
@@ -62,6 +66,7 @@ def lint(
         wirewatch rules lint rules --history headlines.jsonl.gz --json
     """
     with told_plainly(as_json=as_json), ending_on_sigterm():
+        _refuse_headlines(paths or ())
         loaded = settings(config)
         book = load_rulebook(loaded, paths or ())
         places = places_of_rules(paths or [loaded.path(path) for path in loaded.settings.rules])
@@ -78,6 +83,14 @@ def lint(
             raise interrupt
     if any(finding.level == "warning" for finding in findings):
         raise typer.Exit(Exit.FOUND)
+
+
+def _refuse_headlines(paths: Sequence[Path]) -> None:
+    """Headlines are given where rules are wanted, easily."""
+    for path in paths:
+        if path.is_file() and path.suffix in _OF_HEADLINES:
+            hint = f"headlines to price rules by go after --history: wirewatch rules lint --history {path}"
+            raise RefusedError([Problem(str(path), 0, 0, "is no file of rules", hint)])
 
 
 def _replayed(file: Path, book: Rulebook, loaded: Loaded) -> tuple[History, KeyboardInterrupt | None]:

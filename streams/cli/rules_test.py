@@ -21,8 +21,8 @@ from streams.cli.common import (
     print_json,
     settings,
     told_plainly,
-    write_file,
 )
+from streams.cli.outputs import named, write_file
 from streams.cli.plan import deduper_of, load_rulebook
 from streams.core import document
 from streams.core.classify import Classifier
@@ -38,7 +38,7 @@ def run(
         ),
     ] = None,
     report_file: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit's XML there.")
+        Path | None, typer.Option("--junit", metavar="FILE.xml", help="Write JUnit's XML there.")
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", metavar=FLAG, help="Fail where a rule lacks a test that it fires, or does not.")
@@ -47,6 +47,8 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run the tests that stand beside the rules, in files that end in `_test.yaml`, by the live engine.
+
+    Of a file of rules that is named, these are the tests beside it.
 
     Each headline of a test goes the way that it would go live: read, deduplicated, classified, matched, at the time that
     the test gives. Exits with 0 if all came out as expected, with 1 if not, with 3 if a file is refused, and with 4 if
@@ -59,6 +61,8 @@ def run(
         wirewatch rules test rules --strict --junit report.xml
     """
     with told_plainly(as_json=as_json):
+        if report_file is not None:
+            named(report_file, ".xml", "--junit")
         loaded = settings(config)
         given = list(paths or [loaded.path(path) for path in loaded.settings.rules])
         tests = files_of_tests(given)

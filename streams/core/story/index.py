@@ -90,7 +90,13 @@ class WordIndex:
             del self._shelves[place]
 
     def search(
-        self, words: Sequence[int], earliest: int, latest: int, *, certain: int = 0, counts: Callable[[int], bool] = bool
+        self,
+        words: Sequence[int],
+        earliest: int,
+        latest: int,
+        *,
+        certain: int = 0,
+        counts: Callable[[int], bool] = bool,
     ) -> list[int]:
         """The numbers of headlines that may tell the story of one with these ``words``, rarest first.
 
@@ -117,9 +123,7 @@ class WordIndex:
 def _most_shared(found: list[int], certain: int, counts: Callable[[int], bool]) -> list[int]:
     """Those that were found most often; those that share one word fill up the places that are left, the rarest word's first."""
     times = Counter(found)
-    shared = [
-        (count, number) for number, count in times.items() if count > 1 and (number >= certain or counts(number))
-    ]
+    shared = [(count, number) for number, count in times.items() if count > 1 and (number >= certain or counts(number))]
     if len(shared) > MOST:
         shared.sort(reverse=True)
         del shared[MOST:]
