@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from alerts import render
 from alerts.channels import load_channels
@@ -93,11 +93,11 @@ def list_(
     if not shown:
         out.print(f"no attempt since {begins:%Y-%m-%d %H:%M} UTC")
         return
-    table = Table("at (UTC)", "channel", "rule", _ID, "outcome", "#", "", "reason", **_PLAIN)
+    table = Table("at (UTC)", "channel", "rule", "alert", "outcome", "#", "", "reason", **_PLAIN)
     for one in shown:
         cells = (one.channel, one.rule, one.alert_id, one.outcome, str(one.attempt), str(one.status_code or ""))
         table.add_row(f"{one.at:%m-%d %H:%M:%S}", *map(escape, cells), escape(one.reason or ""))
-    out.print(table)
+    out.print(table, width=_WIDTH)
 
 
 @app.command()
@@ -167,11 +167,11 @@ def dead(
     if not found:
         out.print("no alert is dead")
         return
-    table = Table("received (UTC)", "channel", "rule", _ID, "headline", **_PLAIN)
+    table = Table("received (UTC)", "channel", "rule", "alert", "headline", **_PLAIN)
     for alert in found:
         cells = (alert.channel, alert.rule.name, alert.alert_id, render.one_line(alert.headline.headline.headline))
         table.add_row(f"{alert.headline.received:%m-%d %H:%M:%S}", *map(escape, cells))
-    out.print(table)
+    out.print(table, width=_WIDTH)
 
 
 @app.command()
@@ -255,8 +255,8 @@ async def _retry(loaded: Loaded, chosen: _Chosen, outbox: RedisOutbox, health: R
     return {"retried": retried, "problems": problems}
 
 
-#: Ids are copied from here into other commands, and so never cut.
-_ID = Column("alert", no_wrap=True, min_width=29)
+#: Tables are as wide as what is in them, as ids are copied from here into other commands: a terminal wraps, and cuts none.
+_WIDTH = 1_000
 _PLAIN: dict[str, Any] = {"box": None, "header_style": "bold", "pad_edge": False}
 
 

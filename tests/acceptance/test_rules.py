@@ -28,7 +28,7 @@ def test_the_tests_of_the_starter_pass(wirewatch: Run, tmp_path: Path) -> None:
     assert wirewatch("rules", "test", "--strict").returncode == 1
     unwritten = wirewatch("rules", "test", "--junit", "nowhere/report.xml")
     assert unwritten.returncode == 4
-    assert "nowhere/report.xml cannot be written: No such file or directory" in unwritten.stderr
+    assert "nowhere/report.xml cannot be written: there is no folder nowhere" in unwritten.stderr
 
 
 def test_a_test_that_fails_says_why(wirewatch: Run, tmp_path: Path) -> None:
