@@ -18,7 +18,6 @@ from streams.backtest.compare import Leading
 from streams.backtest.decided import Decided, Message
 from streams.backtest.messages import with_messages
 from streams.backtest.replay import Consumer, Summary
-from streams.backtest.replay import replay as decisions_of
 from streams.backtest.report.delays import in_words
 from streams.backtest.report.page import About
 from streams.backtest.score import Scorer
@@ -35,7 +34,7 @@ from streams.cli.common import (
     told_plainly,
 )
 from streams.cli.pace import Pace
-from streams.cli.plan import deduper_of, load_rulebook, read_silences
+from streams.cli.plan import load_rulebook, read_silences
 from streams.cli.reading import Readable, open_sources
 from streams.cli.replay_against import (
     AgainstConfigOption,
@@ -48,12 +47,10 @@ from streams.cli.replay_against import (
 )
 from streams.cli.replay_parquet import Columns, ParquetOption
 from streams.cli.replay_report import Misgivings, Report, ReportOption, about
+from streams.cli.replay_slices import ClusterOption, Deciding, Help, JobsOption, SlicesOption
 from streams.cli.scored import print_score, scorer_of
 from streams.cli.through import decisions_through
-from streams.core.classify import Classifier
 from streams.core.dedupe import Candidate, Deduper
-from streams.core.match import Matcher
-from streams.core.pipeline import Engine
 
 #: So many of what could not be read are shown; all are counted.
 _SHOWN = 20
@@ -98,6 +95,9 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
     reference: Annotated[
         str | None, typer.Option(metavar="OUTLET", help="A source: how long before it told a story the alert came.")
     ] = None,
+    jobs: JobsOption = 1,
+    slices: SlicesOption = None,
+    cluster: ClusterOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -122,6 +122,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         wirewatch replay last-quarter.csv --labels labels.jsonl --reference reuters.com
 
         wirewatch replay yesterday.jsonl --through-kafka --speed 60
+
+        wirewatch replay archive/ --jobs 4
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
         asked = Asked(against, against_taxonomy or (), against_config, markdown, fail_on_change)
@@ -132,11 +134,12 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
             raise typer.BadParameter("--through-kafka runs one version: leave out --against, or replay without it")
         silenced = read_silences(silences) if silences else NoSilences()
         router = ChannelRouter(book.routing, silenced)
-        deduper: Deduper = deduper_of(loaded)()
+        deciding = _deciding(Help(jobs, slices, cluster), stack, sources, source, through_kafka, pace)
+        deduper: Deduper = deciding.deduper(loaded)
         versus = None
         if compares:
             deduper = leading = Leading(deduper)
-            versus = Versus.of(asked, loaded, rules or (), book, leading, report)
+            versus = Versus.of(asked, loaded, rules or (), book, leading, report, deciding)
         summary = Summary([rule.name for rule in book.matched.rules])
         consumers: list[Consumer] = [summary, *([scorer] if scorer else []), *_written(stack, decisions, parquet)]
         pages: list[Callable[[About], None]] = [versus.finish] if versus else []
@@ -149,8 +152,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
             run.live = True
             run.go(decisions_through(run.candidates(), loaded, book, router), consumers)
         else:
-            engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper, router)
-            decided = decisions_of(run.candidates(), versus.twin(engine, silenced) if versus else engine)
+            engine = deciding.engine(loaded, book, deduper, router)
+            decided = deciding.decisions(run.candidates(), versus.twin(engine, silenced) if versus else engine)
             run.go(with_messages(decided), consumers)
         for finish in pages:
             finish(about(book, sources, run.misgivings()))
@@ -159,6 +162,15 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         raise typer.Exit(Exit.INTERRUPTED)
     if versus is not None and versus.failed:
         raise typer.Exit(Exit.FOUND)
+
+
+def _deciding(
+    help_: Help, stack: ExitStack, sources: Sequence[str], source: Readable, through_kafka: bool, pace: Pace
+) -> Deciding:
+    """Who decides, this process alone or with others."""
+    if through_kafka or pace.speed is not None:
+        help_.refuse_with("--through-kafka" if through_kafka else "--speed")
+    return help_.deciding(stack, sources, source.expected)
 
 
 def _written(stack: ExitStack, decisions: Path | None, parquet: Path | None) -> Iterator[Consumer]:
