@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class Cut:
         ``context`` headlines lie behind its end that whoever takes the next slice has to look at first.
         """
         total = self.expected()
+        if not length:
+            return False
         if self.slices is not None and total is not None:
             return length >= total / self.slices
         if length < WORTH * context:
@@ -51,9 +54,8 @@ class Cut:
         if total is None:
             return length >= self.most
         rest = max(total - before, 1)
-        slices = max(round(rest / min(self.most, max(total / width, 1))), 1)
-        ahead = 0 if before else context * (slices - 1)  # the first slice needs none of this, and is longer for it
-        return length >= (rest + ahead) / slices
+        in_all = width * math.ceil(total / (self.most * width))  # so that all workers have as many of them
+        return length >= rest / max(round(rest * in_all / max(total, 1)), 1)
 
 
 @dataclass(slots=True)
@@ -80,8 +82,12 @@ class Recent:
         """About how many headlines :meth:`before` gives."""
         return len(self._near)
 
-    def add(self, candidate: Candidate) -> None:
-        """One more."""
+    def add(self, candidates: Iterable[Candidate]) -> None:
+        """Some more."""
+        for candidate in candidates:
+            self._add(candidate)
+
+    def _add(self, candidate: Candidate) -> None:
         at = event_time(candidate)
         self._now = max(self._now, at)
         self._held.append((at, candidate))
@@ -139,16 +145,12 @@ class Sliced:
             self.slices += 1
             errand = self._hands.begin(self.slices, encode(before), trusted)
             slice_, length = _Slice(errand, trusted), 0
-            while batch:
-                encoded = encode(batch)
-                slice_.batches.append(encoded)
+            while batch and not self._cut.ends(done, length, recent.near, self._hands.width):
+                slice_.batches.append(encoded := encode(batch))
                 errand.give(encoded)
                 length += len(batch)
-                for candidate in batch:
-                    recent.add(candidate)
+                recent.add(batch)
                 batch = list(islice(candidates, BATCH))
-                if self._cut.ends(done, length, recent.near, self._hands.width):
-                    break
             errand.end()
             first, done = done == 0, done + length
             yield self._results(slice_, first=first)
