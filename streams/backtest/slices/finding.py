@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.core.classify import Classifier
-from streams.core.dedupe import Candidate, Deduper, Entry, ExactDeduper, Verdict
+from streams.core.dedupe import KEEP, Candidate, Deduper, Entry, ExactDeduper, Verdict
 from streams.core.match import Matcher
 from streams.core.pipeline import classified, decided
 from streams.core.query import Query, compile_query
@@ -24,7 +24,7 @@ from streams.core.taxonomy import Taxonomy
 
 @dataclass(frozen=True)
 class Remembering:
-    """A way of deduplicating: what makes its deduper, and the longest of its windows.
+    """A way of deduplicating: what makes its deduper, the longest of its windows, and how many it keeps however old.
 
     ``stories`` tells whether headlines are compared by their words; else by what they have in common as a whole alone.
     """
@@ -32,6 +32,7 @@ class Remembering:
     make: Callable[[], Deduper]
     window: timedelta
     stories: bool
+    keep: int = KEEP
 
 
 @dataclass(frozen=True)

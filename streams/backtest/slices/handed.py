@@ -43,9 +43,10 @@ class HandedDeduper:
         self._remembering = remembering
         self._hand = hand
         self._place = place
+        self.keep = remembering.keep
         #: The longest window, milliseconds.
         self.span = round(remembering.window.total_seconds() * 1000)
-        self._memory = Memory(remembering.window)
+        self._memory = Memory(remembering.window, remembering.keep)
         self._tellers = Tellers()
         self._log: deque[tuple[Candidate, Entry]] = deque()
         self._count = 0

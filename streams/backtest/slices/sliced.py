@@ -14,10 +14,10 @@ from streams.backtest.replay import event_time
 from streams.backtest.slices.finding import Found, decode_candidates, decode_found, encode
 from streams.backtest.slices.handed import SEEN, Hand, HandedDeduper
 from streams.backtest.slices.hands import Errand, Hands
-from streams.core.dedupe import KEEP, Candidate, milliseconds
+from streams.core.dedupe import Candidate, milliseconds
 
 #: Headlines that are handed to a worker at once.
-BATCH = 500
+BATCH = 200
 #: Headlines of a slice at the most, unless warming up for it would take too large a part of the work.
 MOST = 50_000
 #: A slice is so many times as long as what a worker looks at before it, at the least.
@@ -30,14 +30,15 @@ _decode_flags = msgspec.msgpack.Decoder(list[bytes]).decode
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where a stream is cut: into ``slices``, or as it suits the workers. ``most`` is the length of one otherwise.
+    """Where a stream is cut: into ``slices``, or as it suits the workers; then one has ``most`` headlines at the most.
 
-    ``expected`` tells about how many headlines there are, None where nobody knows.
+    ``batch`` headlines are handed to a worker at once. ``expected`` tells about how many there are, None where nobody knows.
     """
 
     expected: Callable[[], int | None]
     slices: int | None = None
     most: int = MOST
+    batch: int = BATCH
 
     def ends(self, before: int, length: int, context: int, width: int) -> bool:
         """Whether a slice ends after ``length`` headlines, which has ``before`` headlines before it.
@@ -70,7 +71,7 @@ class _Slice:
 class Recent:
     """The headlines that may be in memory: those of the last two windows and the newest ones, as ``Memory`` has it."""
 
-    def __init__(self, span: int, keep: int = KEEP) -> None:
+    def __init__(self, span: int, keep: int) -> None:
         self._span = span
         self._keep = keep
         self._held: deque[tuple[int, Candidate]] = deque()
@@ -118,6 +119,7 @@ class Sliced:
         self._hands = hands
         self._cut = cut
         self._span = max(deduper.span for deduper in dedupers)
+        self._keep = max(deduper.keep for deduper in dedupers)
         #: Slices that were begun.
         self.slices = 0
 
@@ -137,9 +139,9 @@ class Sliced:
 
     def _begun(self, candidates: Iterator[Candidate]) -> Iterator[Iterator[Candidate]]:
         """Begin slice after slice."""
-        recent = Recent(self._span)
+        recent = Recent(self._span, self._keep)
         done = 0
-        batch = list(islice(candidates, BATCH))
+        batch = list(islice(candidates, self._cut.batch))
         while batch:
             before, trusted = recent.before()
             self.slices += 1
@@ -150,7 +152,7 @@ class Sliced:
                 errand.give(encoded)
                 length += len(batch)
                 recent.add(batch)
-                batch = list(islice(candidates, BATCH))
+                batch = list(islice(candidates, self._cut.batch))
             errand.end()
             first, done = done == 0, done + length
             yield self._results(slice_, first=first)
