@@ -170,7 +170,7 @@ def _deciding(
     """Who decides, this process alone or with others."""
     if through_kafka or pace.speed is not None:
         help_.refuse_with("--through-kafka" if through_kafka else "--speed")
-    return help_.deciding(stack, sources, source.expected)
+    return help_.deciding(stack, sources, source)
 
 
 def _written(stack: ExitStack, decisions: Path | None, parquet: Path | None) -> Iterator[Consumer]:

@@ -21,6 +21,7 @@ from streams.backtest.slices.processes import Processes
 from streams.backtest.slices.sliced import Cut, Sliced
 from streams.cli.common import UnreachableError
 from streams.cli.plan import Rulebook, deduper_of
+from streams.cli.reading import Readable
 from streams.cli.replay_report import extra
 from streams.core.classify import Classifier
 from streams.core.dedupe import Candidate, Deduper
@@ -73,6 +74,7 @@ class Helped:
     stack: ExitStack
     open_hands: Callable[[Work], Hands]
     cut: Cut
+    source: Readable
     hand: Hand = field(default_factory=Hand)
     settings: list[Dedupe] = field(default_factory=list)
     dedupers: list[HandedDeduper] = field(default_factory=list)
@@ -98,7 +100,9 @@ class Helped:
         try:
             hands = self.open_hands(Work(self.rememberings, self.sides))
             self.stack.callback(hands.close)
-            yield from decisions_of(Sliced(self.hand, self.dedupers, hands, self.cut).of(candidates), decider)
+            sliced = Sliced(self.hand, self.dedupers, hands, self.cut)
+            self.source.tell(sliced.hear)
+            yield from decisions_of(sliced.of(candidates), decider)
         except HandsError as error:
             raise UnreachableError(error.message, error.hint) from None
 
@@ -111,8 +115,8 @@ class Help:
     slices: int | None
     cluster: str | None
 
-    def deciding(self, stack: ExitStack, sources: Sequence[str], expected: Callable[[], int | None]) -> Deciding:
-        """Who decides; ``expected`` tells about how many headlines ``sources`` hold.
+    def deciding(self, stack: ExitStack, sources: Sequence[str], source: Readable) -> Deciding:
+        """Who decides on what ``source`` reads, which is that of ``sources``.
 
         Raises:
             typer.BadParameter: what was asked for does not go together.
@@ -128,7 +132,7 @@ class Help:
             return Alone()
         if self.slices is not None and "-" in sources:
             raise typer.BadParameter("how long standard input is, nobody knows: leave out --slices, or name a file")
-        return Helped(stack, self._opener(), Cut(expected, self.slices))
+        return Helped(stack, self._opener(), Cut(source.expected, self.slices), source)
 
     def _opener(self) -> Callable[[Work], Hands]:
         address = self.cluster

@@ -27,6 +27,7 @@ class Cluster:
         except (OSError, ValueError) as error:
             way_out = "start one with `dask scheduler`, and name what it says it listens at, such as tcp://host:8786"
             raise HandsError(f"no Dask scheduler answers at {address}: {error}", way_out) from None
+        self._errands: list[_Errand] = []
         try:
             self._width = self._checked(address)
             self._work = self._client.scatter(work.packed(), broadcast=True)
@@ -54,7 +55,15 @@ class Cluster:
 
     def begin(self, number: int, warm_up: bytes, trusted: int) -> _Errand:
         """Begin a slice, as :class:`streams.backtest.slices.hands.Hands` has it."""
-        return _Errand(self._client, self._work, number, warm_up, trusted)
+        errand = _Errand(self._client, self._work, number, warm_up, trusted)
+        self._errands = [*(one for one in self._errands if not one.done), errand]
+        return errand
+
+    def drop(self) -> None:
+        """Take back what was submitted."""
+        for errand in self._errands:
+            errand.cancel()
+        self._errands = []
 
     def close(self) -> None:
         """Leave the cluster, which drops what it is at."""
@@ -69,6 +78,7 @@ class _Errand:
         self._warm_up, self._trusted = warm_up, trusted
         self._batches: list[bytes] = []
         self._task: Any = None
+        self.done = False
 
     def give(self, batch: bytes) -> None:
         self._batches.append(batch)
@@ -87,8 +97,14 @@ class _Errand:
                 f"a worker of the cluster failed at slice {self._number}: {error}",
                 "its log says more; where it was killed, memory may have been short: use more --slices",
             ) from None
-        self._task.release()
+        self.cancel()
         yield from found
+
+    def cancel(self) -> None:
+        """Nobody needs it any more."""
+        self.done = True
+        if self._task is not None:
+            self._task.cancel()
 
 
 def found_by_worker(work: bytes, before: bytes, trusted: int, batches: list[bytes]) -> list[bytes]:

@@ -41,5 +41,8 @@ class Hands(Protocol):
     def begin(self, number: int, warm_up: bytes, trusted: int) -> Errand:
         """Begin with slice ``number``, from 1, before which these headlines came."""
 
+    def drop(self) -> None:
+        """Give up all slices that were begun; others will be."""
+
     def close(self) -> None:
         """Let go of the workers, whatever they are at."""

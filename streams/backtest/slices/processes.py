@@ -21,11 +21,14 @@ class Processes:
     """So many processes, which take slices in turn."""
 
     def __init__(self, width: int, work: Work) -> None:
-        packed = work.packed()
+        self._packed = work.packed()
         self._processes: list[_Process] = []
+        self._start(width)
+
+    def _start(self, width: int) -> None:
         try:
             for _ in range(width):
-                self._processes.append(_Process(packed))
+                self._processes.append(_Process(self._packed))
         except BaseException:
             self.close()
             raise
@@ -45,6 +48,13 @@ class Processes:
         errand = _Errand(self._processes[(number - 1) % self.width], number)
         errand.begin(warm_up, trusted)
         return errand
+
+    def drop(self) -> None:
+        """Begin anew with others."""
+        width = self.width
+        self.close()
+        self._processes.clear()
+        self._start(width)
 
     def close(self) -> None:
         """End the processes."""

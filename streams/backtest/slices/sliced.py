@@ -11,7 +11,7 @@ from itertools import islice
 import msgspec
 
 from streams.backtest.replay import event_time
-from streams.backtest.slices.finding import Found, decode_candidates, decode_found, encode
+from streams.backtest.slices.finding import decode_found, encode
 from streams.backtest.slices.handed import SEEN, Hand, HandedDeduper
 from streams.backtest.slices.hands import Errand, Hands
 from streams.core.dedupe import Candidate, milliseconds
@@ -59,15 +59,6 @@ class Cut:
         return length >= rest / max(round(rest * in_all / max(total, 1)), 1)
 
 
-@dataclass(slots=True)
-class _Slice:
-    """A slice that is being looked at: its headlines, encoded, and how far its results were taken."""
-
-    errand: Errand
-    trusted: int
-    batches: deque[bytes] = field(default_factory=deque)
-
-
 class Recent:
     """The headlines that may be in memory: those of the last two windows and the newest ones, as ``Memory`` has it."""
 
@@ -107,68 +98,169 @@ class Recent:
         return [candidate for _, candidate in islice(self._held, first, None)], seen - first
 
 
-class Sliced:
-    """A stream that workers look at in slices, for one that decides. Before a headline is given, all that was found is at hand.
+@dataclass(slots=True)
+class _Slice:
+    """A slice that is being looked at, and the positions of its headlines, batch by batch, of which no result was taken."""
 
-    Memory is that of as many slices as are looked at, and one more.
+    errand: Errand
+    trusted: int
+    follows: bool
+    length: int = 0
+    batches: deque[list[str]] = field(default_factory=deque)
+    ended: bool = False
+
+
+class _Feed:
+    """Cuts headlines into slices as they come, and hands them to workers."""
+
+    def __init__(self, hands: Hands, cut: Cut, recent: Recent, done: int) -> None:
+        self.slices: deque[_Slice] = deque()
+        self.begun = 0
+        self._hands, self._cut, self._recent, self._done = hands, cut, recent, done
+        self._batch: list[Candidate] = []
+
+    def push(self, candidate: Candidate) -> None:
+        """The next headline."""
+        self._batch.append(candidate)
+        if len(self._batch) >= self._cut.batch:
+            self._give()
+
+    def finish(self) -> None:
+        """There are no more."""
+        if self._batch:
+            self._give()
+        if self.slices:
+            self._end(self.slices[-1])
+
+    def stop(self) -> None:
+        """What comes now is not for these slices, and neither is what was not given yet."""
+        self._batch = []
+        self.finish()
+
+    def _give(self) -> None:
+        last = self.slices[-1] if self.slices else None
+        if last and self._cut.ends(self._done - last.length, last.length, self._recent.near, self._hands.width):
+            self._end(last)
+        if last is None or last.ended:
+            before, trusted = self._recent.before()
+            self.begun += 1
+            last = _Slice(self._hands.begin(self.begun, encode(before), trusted), trusted, follows=self._done > 0)
+            self.slices.append(last)
+        last.errand.give(encode(self._batch))
+        last.batches.append([candidate.position for candidate in self._batch])
+        last.length += len(self._batch)
+        self._done += len(self._batch)
+        self._recent.add(self._batch)
+        self._batch = []
+
+    @staticmethod
+    def _end(slice_: _Slice) -> None:
+        if not slice_.ended:
+            slice_.errand.end()
+            slice_.ended = True
+
+
+class Sliced:
+    """A stream that workers look at in slices, for one that decides. Before it is given a headline, what was found is at hand.
+
+    It may be heard of before it is in order (`hear`). As long as it comes in order, workers look at it at once; where it turns
+    out not to, what they have begun is given up, once. Memory is that of what is looked at, and of one slice more.
     """
 
     def __init__(self, hand: Hand, dedupers: Sequence[HandedDeduper], hands: Hands, cut: Cut) -> None:
+        span, keep = max(deduper.span for deduper in dedupers), max(deduper.keep for deduper in dedupers)
         self._hand = hand
         self._dedupers = dedupers
         self._hands = hands
         self._cut = cut
-        self._span = max(deduper.span for deduper in dedupers)
-        self._keep = max(deduper.keep for deduper in dedupers)
-        #: Slices that were begun.
+        self._given = Recent(span, keep)
+        self._count = 0
+        self._feed = _Feed(hands, cut, Recent(span, keep), 0)
+        self._heard_at = -(2**63)
+        self._exhausted = False
+        #: Whether workers are given what is heard of, rather than what is in order.
+        self._early = False
+        #: Whether what is heard of has turned out not to be in order.
+        self._misheard = False
+        #: Slices of which something was taken.
         self.slices = 0
+        #: Whether slices were given up.
+        self.given_up = False
+
+    def hear(self, candidate: Candidate) -> None:
+        """Hear of a headline before it is in its place."""
+        if self.given_up or self._misheard or self._cut.slices is not None:  # how long one of so many is, the end tells
+            return
+        self._early = True
+        at = event_time(candidate)
+        if at < self._heard_at:
+            self._misheard = True
+            self._feed.stop()
+            return
+        self._heard_at = at
+        self._feed.push(candidate)
 
     def of(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-        """The candidates, each when all is at hand for it.
+        """The candidates, in order, each when all is at hand for it.
 
         Raises:
             HandsError: a worker has died.
         """
-        waiting: deque[Iterator[Candidate]] = deque()
-        for results in self._begun(iter(candidates)):
-            waiting.append(results)
-            if len(waiting) > self._hands.width:
-                yield from waiting.popleft()
-        while waiting:
-            yield from waiting.popleft()
+        ordered, pending = self._pulled(iter(candidates)), deque[Candidate]()
+        while True:
+            while len(self._feed.slices) <= self._hands.width and not self._misheard:
+                candidate = next(ordered, None)
+                if candidate is None:
+                    break
+                pending.append(candidate)
+            if self._feed.slices:
+                yield from self._first_slice(ordered, pending)
+            elif self._misheard:
+                self._start_again(pending)
+            else:
+                return
 
-    def _begun(self, candidates: Iterator[Candidate]) -> Iterator[Iterator[Candidate]]:
-        """Begin slice after slice."""
-        recent = Recent(self._span, self._keep)
-        done = 0
-        batch = list(islice(candidates, self._cut.batch))
-        while batch:
-            before, trusted = recent.before()
-            self.slices += 1
-            errand = self._hands.begin(self.slices, encode(before), trusted)
-            slice_, length = _Slice(errand, trusted), 0
-            while batch and not self._cut.ends(done, length, recent.near, self._hands.width):
-                slice_.batches.append(encoded := encode(batch))
-                errand.give(encoded)
-                length += len(batch)
-                recent.add(batch)
-                batch = list(islice(candidates, self._cut.batch))
-            errand.end()
-            first, done = done == 0, done + length
-            yield self._results(slice_, first=first)
+    def _pulled(self, candidates: Iterator[Candidate]) -> Iterator[Candidate]:
+        """The candidates. Workers hear of them here, unless they have before."""
+        for candidate in candidates:
+            if not self._early:
+                self._feed.push(candidate)
+            yield candidate
+        self._exhausted = True
+        if not self._misheard:
+            self._feed.finish()
 
-    def _results(self, slice_: _Slice, *, first: bool) -> Iterator[Candidate]:
-        """The headlines of a slice, each when what was found of it is at hand."""
+    def _first_slice(self, ordered: Iterator[Candidate], pending: deque[Candidate]) -> Iterator[Candidate]:
+        """The headlines of the first slice that is looked at, as far as workers got them in order."""
+        slice_ = self._feed.slices[0]
         results = slice_.errand.results()
         flags = _decode_flags(next(results))
-        if not first:
+        self.slices += 1
+        if slice_.follows:
             for deduper, flagged in zip(self._dedupers, flags, strict=True):
                 deduper.begin(flagged[slice_.trusted :])
-        for found in map(decode_found, results):
-            candidates = decode_candidates(slice_.batches.popleft())
-            yield from self._at_hand(candidates, found)
+        while slice_.batches:
+            positions = slice_.batches.popleft()
+            for position, found in zip(positions, decode_found(next(results)), strict=True):
+                candidate = pending.popleft() if pending else next(ordered)
+                if candidate.position != position:
+                    pending.appendleft(candidate)
+                    self._start_again(pending)
+                    return
+                self._hand.found = found
+                self._count += 1
+                if self._early:
+                    self._given.add((candidate,))
+                yield candidate
+        self._feed.slices.popleft()
 
-    def _at_hand(self, candidates: Sequence[Candidate], found: Sequence[Found]) -> Iterator[Candidate]:
-        for candidate, of_it in zip(candidates, found, strict=True):
-            self._hand.found = of_it
-            yield candidate
+    def _start_again(self, pending: Iterable[Candidate]) -> None:
+        """Give up what was begun: workers go on with what is ``pending``, and get the rest when it is in order."""
+        self._hands.drop()
+        self.given_up = True
+        self._early = self._misheard = False
+        self._feed = _Feed(self._hands, self._cut, self._given, self._count)
+        for candidate in pending:
+            self._feed.push(candidate)
+        if self._exhausted:
+            self._feed.finish()

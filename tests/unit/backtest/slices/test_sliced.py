@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.backtest.decided import Decided
-from streams.backtest.replay import replay
+from streams.backtest.replay import InOrder, event_time, replay
 from streams.backtest.slices.finding import Remembering, Side, Work, encode, found_in_slice
 from streams.backtest.slices.handed import Hand, HandedClassifier, HandedDeduper, HandedMatcher
 from streams.backtest.slices.sliced import Cut, Sliced
@@ -53,6 +53,8 @@ class InHand:
 
     def begin(self, number: int, warm_up: bytes, trusted: int) -> Waiting:
         return Waiting(Work.unpacked(self._packed), warm_up, trusted)
+
+    def drop(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -187,6 +189,23 @@ def test_rules_and_topics_travel() -> None:
     work = Work.unpacked(Work([by_story(HOUR)], [Side(0, TAXONOMY, RULES)]).packed())
     assert work.sides[0].rules.revision == RULES.revision
     assert [one.query for one in work.sides[0].rules.rules] == [one.query for one in RULES.rules]
+
+
+@settings(max_examples=60)
+@given(STREAMS, st.integers(1, 5), st.sampled_from((0, 2, 20)), st.booleans())
+def test_workers_may_begin_before_the_stream_is_in_order(
+    stream: list[tuple[int, int, str, str, str | None]], batch: int, ahead: int, sort: bool
+) -> None:
+    as_read = sorted(wild(stream), key=event_time) if sort else wild(stream)
+    remembering, hand, order = by_story(HOUR), Hand(), InOrder(ahead)
+    deduper = HandedDeduper(remembering, hand, 0)
+    engine = Engine(HandedMatcher(RULES, hand, 0), HandedClassifier(TAXONOMY, hand, 0), deduper)
+    work = Work([remembering], [Side(0, TAXONOMY, RULES)])
+    sliced = Sliced(hand, [deduper], InHand(work), Cut(lambda: len(stream), most=7, batch=batch))
+    order.listener = sliced.hear
+    decided = list(replay(sliced.of(order.of(as_read)), engine))
+    assert decided == alone(list(InOrder(ahead).of(as_read)), remembering)
+    assert not (sort and sliced.given_up)
 
 
 @pytest.mark.parametrize("remembering", [by_story(HOUR), exact(HOUR)], ids=["story", "exact"])
