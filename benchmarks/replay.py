@@ -48,7 +48,7 @@ def run() -> Iterator[Row]:
     """Memory, while nothing else has taken any, then speed."""
     records = read_records()
     queries = make_queries(records, RULES)
-    rules = RuleSet(_rules(queries))
+    rules = RuleSet(rules_of(queries))
     stream = headlines()
     yield from _memory(rules, stream)
     peer, presearcher = best_of_lucene(queries, records[:PEERS_HEADLINES], PEERS_ROUNDS)
@@ -59,7 +59,7 @@ def run() -> Iterator[Row]:
         yield row(title, rate, "headlines/s", peer=max(peer.rates), peer_name=lucene)
 
 
-def _rules(queries: Sequence[str]) -> Iterator[Rule]:
+def rules_of(queries: Sequence[str]) -> Iterator[Rule]:
     """Rules of all kinds; each fifth remembers."""
     remembering = (
         {"throttle": Throttle(3, _HOUR)},
@@ -72,7 +72,8 @@ def _rules(queries: Sequence[str]) -> Iterator[Rule]:
         yield replaced(rule, **remembering[number // 5 % 4]) if number % 5 == 0 else rule
 
 
-def _engine(rules: RuleSet, deduper: Deduper) -> Engine:
+def engine_of(rules: RuleSet, deduper: Deduper) -> Engine:
+    """An engine with everything on."""
     routing = Routing(Route("root", group_by=("topic",)))
     return Engine(Matcher(rules), Classifier(load_taxonomy([])), deduper, ChannelRouter(routing))
 
@@ -86,7 +87,7 @@ def _candidates(stream: Sequence[Headline], later: timedelta = timedelta(), firs
 def _rate(rules: RuleSet, deduper: Deduper, stream: Sequence[Headline]) -> float:
     """Headlines a second of the processor's time."""
     candidates = list(_candidates(stream))
-    engine, summary = _engine(rules, deduper), Summary([rule.name for rule in rules.rules])
+    engine, summary = engine_of(rules, deduper), Summary([rule.name for rule in rules.rules])
     began = time.process_time()
     for one in with_messages(decisions_of(candidates, engine)):
         summary.take(one)
@@ -95,7 +96,7 @@ def _rate(rules: RuleSet, deduper: Deduper, stream: Sequence[Headline]) -> float
 
 def _memory(rules: RuleSet, stream: Sequence[Headline]) -> Iterator[Row]:
     """The resident set after a tenth, a half and all of a long stream."""
-    engine, summary = _engine(rules, StoryDeduper(WINDOW)), Summary([rule.name for rule in rules.rules])
+    engine, summary = engine_of(rules, StoryDeduper(WINDOW)), Summary([rule.name for rule in rules.rules])
     told_at = [LONG // 10, LONG // 2, LONG]
     done = 0
     for one in with_messages(decisions_of(_again_and_again(stream), engine)):
@@ -103,7 +104,7 @@ def _memory(rules: RuleSet, stream: Sequence[Headline]) -> Iterator[Row]:
         if summary.headlines > done:
             done = summary.headlines
             if done in told_at:
-                yield row(f"replay by story: memory after {done:,} headlines", _resident(), "MB")
+                yield row(f"replay by story: memory after {done:,} headlines", resident(), "MB")
 
 
 def _again_and_again(stream: Sequence[Headline]) -> Iterator[Candidate]:
@@ -115,7 +116,7 @@ def _again_and_again(stream: Sequence[Headline]) -> Iterator[Candidate]:
         given += len(part)
 
 
-def _resident() -> float:
+def resident() -> float:
     """The resident set of this process, in megabytes."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

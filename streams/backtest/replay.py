@@ -6,7 +6,7 @@ What hears of the decisions (a summary, a report, a file) is a `Consumer`. Nothi
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Protocol
@@ -60,11 +60,18 @@ class InOrder:
 
     ahead: int = LOOK_AHEAD
     late: int = 0
+    listener: Callable[[Candidate], None] | None = None
 
     def of(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-        """Bring them into order; holds ``ahead`` of them, at most."""
-        for _, candidate, late in in_place(((event_time(one), one) for one in candidates), self.ahead):
+        """Bring them into order; holds ``ahead`` of them, at most. Who listens hears of each as it comes."""
+        for _, candidate, late in in_place(((event_time(one), one) for one in self._heard(candidates)), self.ahead):
             self.late += late
+            yield candidate
+
+    def _heard(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        for candidate in candidates:
+            if self.listener is not None:
+                self.listener(candidate)
             yield candidate
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -196,5 +197,5 @@ def deduper_of(loaded: Loaded) -> Callable[[], Deduper]:
     """What makes a deduper with these settings, with nothing in memory."""
     dedupe = loaded.settings.dedupe
     if not dedupe.stories:
-        return lambda: ExactDeduper(dedupe.longest)
-    return lambda: StoryDeduper(dedupe.window, windows=dedupe.sources)
+        return partial(ExactDeduper, dedupe.longest)
+    return partial(StoryDeduper, dedupe.window, windows=dedupe.sources)

@@ -51,6 +51,10 @@ class Readable(Protocol):
         """The headlines in the order in which they are to be replayed; ``refuse`` hears of what cannot be read."""
         ...
 
+    def tell(self, listener: Callable[[Candidate], None]) -> None:
+        """Let ``listener`` hear of each headline as it is read, where it is put in order by its time after that."""
+        ...
+
     def expected(self) -> int | None:
         """About how many headlines there are, by what has been read of them so far; None where nobody knows."""
         ...
@@ -137,6 +141,10 @@ class Files:
     def late(self) -> int:
         return self._order.late
 
+    def tell(self, listener: Callable[[Candidate], None]) -> None:
+        """Let ``listener`` hear of each headline as it is read."""
+        self._order.listener = listener
+
     def candidates(self, refuse: Refuse) -> Iterator[Candidate]:
         """The headlines of the files."""
         return self._order.of(self._unordered(refuse))
@@ -198,6 +206,10 @@ class Topics:
     @property
     def late(self) -> int:
         return self._order.late + self._as_decided.late
+
+    def tell(self, listener: Callable[[Candidate], None]) -> None:
+        """Let ``listener`` hear of each headline as it is read."""
+        self._order.listener = listener
 
     def candidates(self, refuse: Refuse) -> Iterator[Candidate]:
         """The headlines of the topics."""

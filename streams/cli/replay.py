@@ -20,7 +20,6 @@ from streams.backtest.decided import Decided, Message
 from streams.backtest.messages import with_messages
 from streams.backtest.order import LogOrder
 from streams.backtest.replay import Consumer, Summary
-from streams.backtest.replay import replay as decisions_of
 from streams.backtest.report.delays import in_words
 from streams.backtest.report.page import About
 from streams.backtest.score import Scorer
@@ -38,7 +37,7 @@ from streams.cli.common import (
 )
 from streams.cli.outputs import spare, writable
 from streams.cli.pace import Pace
-from streams.cli.plan import deduper_of, load_rulebook, read_silences
+from streams.cli.plan import load_rulebook, read_silences
 from streams.cli.reading import Readable, open_sources
 from streams.cli.replay_against import (
     AgainstConfigOption,
@@ -51,12 +50,10 @@ from streams.cli.replay_against import (
 )
 from streams.cli.replay_parquet import Columns, ParquetOption
 from streams.cli.replay_report import Misgivings, Report, ReportOption, about
+from streams.cli.replay_slices import ClusterOption, Deciding, Help, JobsOption, SlicesOption
 from streams.cli.scored import print_score, scorer_of
 from streams.cli.through import decisions_through
-from streams.core.classify import Classifier
 from streams.core.dedupe import Candidate, Deduper
-from streams.core.match import Matcher
-from streams.core.pipeline import Engine
 
 #: So many of what could not be read are shown; all are counted.
 _SHOWN = 20
@@ -104,6 +101,9 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
     reference: Annotated[
         str | None, typer.Option(metavar="OUTLET", help="A source: how long before it told a story the alert came.")
     ] = None,
+    jobs: JobsOption = 1,
+    slices: SlicesOption = None,
+    cluster: ClusterOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -128,6 +128,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         wirewatch replay last-quarter.csv --labels labels.jsonl --reference reuters.com
 
         wirewatch replay yesterday.jsonl --through-kafka --speed 60
+
+        wirewatch replay archive/ --jobs 4
     """
     with told_plainly(as_json=as_json), ExitStack() as stack:
         asked = Asked(against, against_taxonomy or (), against_config, markdown, fail_on_change)
@@ -143,11 +145,12 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
             raise typer.BadParameter("--through-kafka runs one version: leave out --against, or replay without it")
         silenced = read_silences(silences) if silences else NoSilences()
         router = ChannelRouter(book.routing, silenced)
-        deduper: Deduper = deduper_of(loaded)()
+        deciding = _deciding(Help(jobs, slices, cluster), stack, sources, source, through_kafka, pace)
+        deduper: Deduper = deciding.deduper(loaded)
         versus = None
         if compares:
             deduper = leading = Leading(deduper)
-            versus = Versus.of(asked, loaded, rules or (), book, leading, report)
+            versus = Versus.of(asked, loaded, rules or (), book, leading, report, deciding)
         summary = Summary([rule.name for rule in book.matched.rules])
         consumers: list[Consumer] = [summary, *([scorer] if scorer else []), *_written(stack, decisions, parquet)]
         pages: list[Callable[[About], None]] = [versus.finish] if versus else []
@@ -155,23 +158,31 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
             page = Report.of(report, book, loaded)
             consumers.append(page.sums)
             pages.append(page.write)
-        run = _Run(summary, source, pace, silenced=silences is not None)
+        run = _Run(summary, source, pace, silenced=silences is not None, live=through_kafka)
         if through_kafka:
-            run.live = True
-            run.go(decisions_through(run.candidates(), loaded, book, router), consumers)
+            decided = decisions_through(run.candidates(), loaded, book, router)
         else:
-            engine = Engine(Matcher(book.matched), Classifier(book.taxonomy), deduper, router)
+            engine = deciding.engine(loaded, book, deduper, router)
             run.order = source.order(run.refuse)
-            decided = decisions_of(run.candidates(), versus.twin(engine, silenced) if versus else engine, run.order)
-            run.go(with_messages(decided), consumers)
+            decider = versus.twin(engine, silenced) if versus else engine
+            decided = with_messages(deciding.decisions(run.candidates(), decider, run.order))
+        run.go(decided, consumers)
         for finish in pages:
             finish(about(book, sources, run.misgivings()))
-        _tell(run, versus, scorer, as_json=as_json)
-        _tell_files(written)
+        _tell(run, versus, scorer, written, as_json=as_json)
     if run.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
     if not summary.headlines or (versus is not None and versus.failed):
         raise typer.Exit(Exit.FOUND)
+
+
+def _deciding(
+    help_: Help, stack: ExitStack, sources: Sequence[str], source: Readable, through_kafka: bool, pace: Pace
+) -> Deciding:
+    """Who decides, this process alone or with others."""
+    if through_kafka or pace.speed is not None:
+        help_.refuse_with("--through-kafka" if through_kafka else "--speed")
+    return help_.deciding(stack, sources, source)
 
 
 def _written(stack: ExitStack, decisions: Path | None, parquet: Path | None) -> Iterator[Consumer]:
@@ -182,26 +193,25 @@ def _written(stack: ExitStack, decisions: Path | None, parquet: Path | None) -> 
         yield Columns.opened(parquet, stack)
 
 
-def _tell(run: _Run, versus: Versus | None, scorer: Scorer | None, *, as_json: bool) -> None:
-    """What came of it, on standard output."""
+def _tell(
+    run: _Run, versus: Versus | None, scorer: Scorer | None, written: Mapping[str, Path | None], *, as_json: bool
+) -> None:
+    """What came of it, on standard output, and where more stands."""
     if as_json:
         compared = {"comparison": versus.as_dict()} if versus else {}
         print_json(run.as_dict() | compared | ({"score": scorer.as_dict()} if scorer else {}))
-        return
-    run.give()
-    if versus is not None:
-        versus.give()
-    if scorer is not None:
-        print_score(scorer)
+    else:
+        run.give()
+        if versus is not None:
+            versus.give()
+        if scorer is not None:
+            print_score(scorer)
+    for file in filter(None, written.values()):
+        err.print(f"written: {file}", markup=False)
 
 
 def _read_by(*given: Path | str | None) -> list[Path]:
     return [Path(one) for one in given if one]
-
-
-def _tell_files(written: Mapping[str, Path | None]) -> None:
-    for file in filter(None, written.values()):
-        err.print(f"written: {file}", markup=False)
 
 
 def _opened(file: Path) -> BinaryIO:

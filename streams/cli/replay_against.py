@@ -21,14 +21,13 @@ from streams.backtest.report.comparison import Versions, comparison, markdown, r
 from streams.backtest.report.page import About
 from streams.cli.common import FLAG, out, several
 from streams.cli.outputs import named, write_file
-from streams.cli.plan import Rulebook, deduper_of, load_rulebook, load_taxonomy
+from streams.cli.plan import Rulebook, load_rulebook, load_taxonomy
 from streams.cli.replay_report import plotly_script
+from streams.cli.replay_slices import Deciding
 from streams.cli.revision import rules_at, told_as
-from streams.core.classify import Classifier
 from streams.core.dedupe import Deduper
 from streams.core.document import RefusedError
 from streams.core.duration import written
-from streams.core.match import Matcher
 from streams.core.pipeline import Engine
 from streams.core.rule import RuleSet
 from streams.settings import Loaded, load
@@ -88,6 +87,8 @@ class Versus:
     """One comparison: the other version, which is the earlier one, and what differs."""
 
     asked: Asked
+    loaded: Loaded
+    deciding: Deciding
     book: Rulebook
     deduper: Deduper
     now: Rulebook
@@ -98,7 +99,14 @@ class Versus:
 
     @classmethod
     def of(
-        cls, asked: Asked, loaded: Loaded, rules: Sequence[Path], now: Rulebook, deduper: Leading, page: Path | None
+        cls,
+        asked: Asked,
+        loaded: Loaded,
+        rules: Sequence[Path],
+        now: Rulebook,
+        deduper: Leading,
+        page: Path | None,
+        deciding: Deciding,
     ) -> Versus:
         """Read the other version. Where it deduplicates alike, it follows ``deduper``.
 
@@ -115,8 +123,10 @@ class Versus:
         book = _other_book(asked, other, rules, now)
         return cls(
             asked,
+            other,
+            deciding,
             book,
-            Following(deduper) if alike else deduper_of(other)(),
+            Following(deduper) if alike else deciding.deduper(other),
             now,
             Changes(book.matched, now.matched, longest),
             list(_differences(book, now, other, loaded)),
@@ -127,7 +137,7 @@ class Versus:
     def twin(self, engine: Engine, silences: Silences) -> Twin:
         """Both versions as one, of which ``engine`` is the later."""
         router = ChannelRouter(self.book.routing, silences)
-        before = Engine(Matcher(self.book.matched), Classifier(self.book.taxonomy), self.deduper, router)
+        before = self.deciding.engine(self.loaded, self.book, self.deduper, router)
         return Twin(Side(before, self.book.matched), Side(engine, self.now.matched), self.changes)
 
     def finish(self, about: About) -> None:

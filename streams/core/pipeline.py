@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from datetime import UTC, datetime
+from typing import Protocol
 
 import msgspec
 
-from streams.core.classify import Classifier
 from streams.core.correlate import Correlator, Event, event_of
 from streams.core.decide import Firing, Router, RuleChannels, fire
 from streams.core.dedupe import Candidate, Deduper, Entry, milliseconds, undecided, with_told_status
 from streams.core.headline import read_headline
-from streams.core.match import Matcher
+from streams.core.match import RuleMatch
 from streams.core.records import Alert, Classified, Dropped, Headline, TopicMatch, Unique
+from streams.core.rule import RuleSet
 
 
 def read(value: bytes, *, id: str, position: str, received: datetime) -> Candidate:  # noqa: A002 - the field's name
@@ -108,6 +109,22 @@ def classified(unique: Unique | Dropped, topics: tuple[TopicMatch, ...]) -> Clas
     )
 
 
+class Classifies(Protocol):
+    """Finds the topics of headlines, as `streams.core.classify.Classifier` does."""
+
+    def classify(self, headline: str, /) -> tuple[TopicMatch, ...]:
+        """The topics of a headline's text."""
+
+
+class Matches(Protocol):
+    """Matches headlines with rules, as `streams.core.match.Matcher` does."""
+
+    ruleset: RuleSet
+
+    def match(self, headline: Classified, /) -> tuple[RuleMatch, ...]:
+        """The rules that a headline fires, in the order of their names."""
+
+
 class Engine:
     """All of it in one process: a headline in, what was decided and the alerts out. It has no clock and sends nothing.
 
@@ -116,7 +133,7 @@ class Engine:
     """
 
     def __init__(
-        self, matcher: Matcher, classifier: Classifier, deduper: Deduper, router: Router | None = None
+        self, matcher: Matches, classifier: Classifies, deduper: Deduper, router: Router | None = None
     ) -> None:
         self._classifier = classifier
         self._matcher = matcher

@@ -170,7 +170,7 @@ def test_ctrl_c_tells_what_there_is_so_far(project: Path, monkeypatch: pytest.Mo
         yield next(replay(stream, engine))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("streams.cli.replay.decisions_of", interrupted)
+    monkeypatch.setattr("streams.cli.replay_slices.decisions_of", interrupted)
     done = CliRunner().invoke(app, ["replay", "wire.jsonl", "--rules", "rules.yaml", "--json"])
     assert done.exit_code == 130
     told = json.loads(done.stdout)

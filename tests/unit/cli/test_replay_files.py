@@ -119,7 +119,7 @@ def test_ctrl_c_leaves_a_report_of_how_far_it_came(project: Path, monkeypatch: p
         yield next(replay(stream, engine))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("streams.cli.replay.decisions_of", interrupted)
+    monkeypatch.setattr("streams.cli.replay_slices.decisions_of", interrupted)
     replayed("--report", "r.html", "--parquet", "d.parquet", ending=130)
     text = (project / "r.html").read_text("utf-8")
     assert "1 recorded headline from" in text
