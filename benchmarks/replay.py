@@ -78,7 +78,8 @@ def engine_of(rules: RuleSet, deduper: Deduper) -> Engine:
     return Engine(Matcher(rules), Classifier(load_taxonomy([])), deduper, ChannelRouter(routing))
 
 
-def _candidates(stream: Sequence[Headline], later: timedelta = timedelta(), first: int = 0) -> Iterator[Candidate]:
+def candidates_of(stream: Sequence[Headline], later: timedelta = timedelta(), first: int = 0) -> Iterator[Candidate]:
+    """The headlines of a stream, ``later`` by so much, numbered from ``first``."""
     for number, headline in enumerate(stream, first):
         place, published = f"replay:0:{number}", headline.published + later
         yield candidate_of(replace(headline, published=published), id=place, position=place, received=published)
@@ -86,7 +87,7 @@ def _candidates(stream: Sequence[Headline], later: timedelta = timedelta(), firs
 
 def _rate(rules: RuleSet, deduper: Deduper, stream: Sequence[Headline]) -> float:
     """Headlines a second of the processor's time."""
-    candidates = list(_candidates(stream))
+    candidates = list(candidates_of(stream))
     engine, summary = engine_of(rules, deduper), Summary([rule.name for rule in rules.rules])
     began = time.process_time()
     for one in with_messages(decisions_of(candidates, engine)):
@@ -112,7 +113,7 @@ def _again_and_again(stream: Sequence[Headline]) -> Iterator[Candidate]:
     given = 0
     while given < LONG:
         part = stream[: LONG - given]
-        yield from _candidates(part, span * (given // len(stream)), given)
+        yield from candidates_of(part, span * (given // len(stream)), given)
         given += len(part)
 
 

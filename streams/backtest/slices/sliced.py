@@ -19,7 +19,7 @@ from streams.core.dedupe import Candidate, milliseconds
 #: Headlines that are handed to a worker at once.
 BATCH = 200
 #: Headlines of a slice at the most, unless warming up for it would take too large a part of the work.
-MOST = 50_000
+MOST = 100_000
 #: A slice is so many times as long as what a worker looks at before it, at the least.
 WORTH = 2.0
 #: Windows before what a slice sees that are looked at roughly, so that it is known what is repeated there.
