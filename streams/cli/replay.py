@@ -159,13 +159,13 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
             consumers.append(page.sums)
             pages.append(page.write)
         run = _Run(summary, source, pace, silenced=silences is not None, live=through_kafka)
-        if through_kafka:
-            decided = decisions_through(run.candidates(), loaded, book, router)
-        else:
+        if not through_kafka:
             engine = deciding.engine(loaded, book, deduper, router)
             run.order = source.order(run.refuse)
             decider = versus.twin(engine, silenced) if versus else engine
             decided = with_messages(deciding.decisions(run.candidates(), decider, run.order))
+        else:
+            decided = decisions_through(run.candidates(), loaded, book, router)
         run.go(decided, consumers)
         for finish in pages:
             finish(about(book, sources, run.misgivings()))
@@ -206,8 +206,8 @@ def _tell(
             versus.give()
         if scorer is not None:
             print_score(scorer)
-    for file in filter(None, written.values()):
-        err.print(f"written: {file}", markup=False)
+        for file in filter(None, written.values()):
+            err.print(f"written: {file}", markup=False)
 
 
 def _read_by(*given: Path | str | None) -> list[Path]:
