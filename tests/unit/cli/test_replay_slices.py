@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.backtest.decided import Decided
+from streams.backtest.order import Order
 from streams.backtest.replay import Decider, replay
 from streams.backtest.slices import processes
 from streams.backtest.slices.finding import Work
@@ -147,8 +148,8 @@ def test_the_length_of_standard_input_is_not_known() -> None:
 def test_ctrl_c_ends_the_processes_and_tells_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
     pids: list[int] = []
 
-    def interrupted(stream: Iterable[Candidate], engine: Decider) -> Iterator[Decided]:
-        for number, one in enumerate(replay(stream, engine)):
+    def interrupted(stream: Iterable[Candidate], engine: Decider, order: Order | None) -> Iterator[Decided]:
+        for number, one in enumerate(replay(stream, engine, order)):
             if number == 1_000:
                 raise KeyboardInterrupt
             yield one
