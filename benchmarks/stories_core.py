@@ -4,7 +4,8 @@
 500 headlines, as a worker does. One peer is datasketch's MinHash LSH on words, with few permutations, which is fast, and
 with more, which finds more; it says only which headlines are alike, neither what is new nor what contradicts. It runs
 where the interpreter in ``BENCH_PEERS_PYTHON`` (else our own) has it. The other is a scan of the whole window with
-rapidfuzz, on a sample, for it takes milliseconds a headline.
+rapidfuzz, on a sample, for it takes milliseconds a headline. Last, the same without any comparing: the ceiling of what a
+quicker search could gain.
 
 *Windows.* So many headlines lie within 72 hours, made of the stream's by dealing its words anew: as frequent as they are,
 and never two of a headline together. Then headlines of the stream itself come, and are timed.
@@ -31,7 +32,7 @@ from rapidfuzz import fuzz, process
 
 from benchmarks.report import Row, row
 from benchmarks.stream import headlines, name
-from streams.core.dedupe import Candidate, Deduper, ExactDeduper, undecided
+from streams.core.dedupe import Candidate, Deduper, Entry, ExactDeduper, undecided
 from streams.core.records import Headline
 from streams.core.story.deduper import StoryDeduper
 
@@ -75,12 +76,25 @@ def throughput(stream: Sequence[Headline]) -> list[Row]:
         title = "datasketch left out: pip install datasketch elsewhere, and set BENCH_PEERS_PYTHON"
         rows.append(row(what, rate, "headlines/s", peer_name=title))
     title = f"rapidfuzz scan of the window, a sample of {SCANNED}"
-    return [*rows, row(what, rate, "headlines/s", peer=scan_rate(stream), peer_name=title)]
+    rows.append(row(what, rate, "headlines/s", peer=scan_rate(stream), peer_name=title))
+    alone = statistics.median([story_rate(stream, compared=False) for _ in range(ROUNDS)])
+    return [
+        *rows,
+        row(what, rate, "headlines/s", peer=alone, peer_name="the same, read and filed but compared with none"),
+    ]
 
 
-def story_rate(stream: Sequence[Headline]) -> float:
+class _Uncompared(StoryDeduper):
+    """Reads and files every headline, and compares it with none: what is left if all else took no time."""
+
+    def decide(self, candidate: Candidate) -> Entry:
+        """The first of its story, always."""
+        return undecided(candidate)[0]
+
+
+def story_rate(stream: Sequence[Headline], *, compared: bool = True) -> float:
     """Headlines a second, once memory is full."""
-    deduper = StoryDeduper(WINDOW)
+    deduper = StoryDeduper(WINDOW) if compared else _Uncompared(WINDOW)
     candidates = [candidate_of(number, headline) for number, headline in enumerate(stream)]
     cut = len(candidates) // 2
     decide(deduper, candidates[:cut])

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
 from typing import Any, NamedTuple
 
 import ahocorasick_rs
@@ -142,9 +141,10 @@ class _Fuzzies:
 def _forms(word: str, most: int) -> set[str]:
     """``word`` with up to ``most`` of its letters left out."""
     forms = {word}
-    for count in range(1, min(most, len(word)) + 1):
-        for places in combinations(range(len(word)), count):
-            forms.add("".join(letter for place, letter in enumerate(word) if place not in places))
+    shorter = forms
+    for _ in range(most):
+        shorter = {form[:place] + form[place + 1 :] for form in shorter for place in range(len(form))}
+        forms = forms | shorter
     return forms
 
 
