@@ -37,7 +37,7 @@ STOP_WORDS: Final = frozenset(
 _UNKNOWN_FREQUENCY: Final = 2.0
 _HEADLINES: Final = 100_000
 #: Words in memory. Past that the oldest half is looked up anew: a stream's vocabulary has no end.
-_MOST_WORDS: Final = 400_000
+_MOST_WORDS: Final = 100_000
 
 
 _UNKNOWN: Final = (math.log(_HEADLINES / _UNKNOWN_FREQUENCY), None)

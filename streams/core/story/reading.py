@@ -49,7 +49,7 @@ _BETWEEN: Final = frozenset(listed("be to have been not soon also likely set exp
 #: Punctuation that may stand around a word without being part of it.
 _AROUND: Final = "\"',.:;!?()[]\u2018\u2019\u201c\u201d"
 #: Runs of text without a space that are remembered with their words.
-_MOST_RUNS: Final = 200_000
+_MOST_RUNS: Final = 100_000
 #: From this weight on, a word that is not known to be common is taken for a name.
 _RARE: Final = 10.0
 
