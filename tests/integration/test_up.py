@@ -198,7 +198,7 @@ def test_a_worker_that_lacks_a_secret_is_not_started_over_and_over(project: Call
     desk = project()
     (desk.folder / "channels.yaml").write_text("channels:\n  archive: {type: webhook, url: 'env:NO_SUCH_URL'}\n")
     up = desk.start("up")
-    assert up.wait(60) == 3
+    assert up.wait(120) == 3
     told = desk.err.read_text()
     assert "NO_SUCH_URL" in told
     assert told.count("the worker refuses to start") == 1
@@ -214,7 +214,7 @@ def test_a_killed_project_does_not_reach_the_one_that_has_its_port_now(project: 
     beside = first.start("worker")
     first.wait_for(lambda: "workers: 2 in group" in first.run("doctor").stdout, killed)
     killed.kill()
-    assert beside.wait(30) == 4, "a worker that was started apart ends with its Kafka"
+    assert beside.wait(120) == 4, "a worker that was started apart ends with its Kafka"
     assert f"the Kafka and Redis of {first.data_dir} have stopped" in first.err.read_text()
 
     second = project("second", kafka_port=int(services.bootstrap_servers.rpartition(":")[2]))
