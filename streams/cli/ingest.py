@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
-import difflib
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -43,7 +42,7 @@ from streams.cli.common import (
 )
 from streams.cli.sending import Named, Sent, send
 from streams.cli.services import reach
-from streams.core.document import Problem, RefusedError
+from streams.core.document import Problem, RefusedError, nearest
 from streams.core.headline import NAME_LIMIT, tidy
 from streams.core.records import Headline
 from streams.settings import Loaded
@@ -116,9 +115,9 @@ def _kind_and_paths(words: Sequence[str]) -> tuple[Source | None, list[Path]]:
         raise typer.BadParameter(f"name a file after `{words[0]}`, or `-` for standard input")
     paths = [Path(word) for word in rest]
     problems = [Problem(_name(path), 0, 0, "is no file", "name a file, or `-`") for path in paths if _is_missing(path)]
-    if kind is None and len(words) > 1 and problems and problems[0].file == _name(paths[0]):
-        near = difflib.get_close_matches(words[0], known, n=1)
-        problems[0] = replace(problems[0], hint=f"did you mean `{near[0]}`?" if near else problems[0].hint)
+    unknown = kind is None and len(words) > 1 and problems and problems[0].file == _name(paths[0])
+    if unknown and (near := nearest(words[0], known)):
+        problems[0] = dataclasses.replace(problems[0], hint=f"did you mean `{near}`?")
     if problems:
         raise RefusedError(problems)
     return kind, paths

@@ -33,7 +33,7 @@ from streams.cli.common import (
     told_plainly,
 )
 from streams.cli.evaluate import read_rows
-from streams.cli.outputs import spare, writable
+from streams.cli.outputs import spare, writable, writing
 from streams.cli.plan import deduper_of, load_rulebook
 from streams.cli.reading import open_sources
 from streams.core.classify import Classifier
@@ -134,13 +134,11 @@ def _read(
 
 
 def _opened(file: Path) -> BinaryIO:
-    try:
+    with writing(file):
         answers = file.open("ab")
         if answers.tell() and not file.read_bytes().endswith(b"\n"):  # a line that was cut short, or written by hand
             answers.write(b"\n")
-    except OSError as error:
-        raise UnreachableError(f"{file} cannot be written: {error.strerror or error}", "choose another place") from None
-    return answers
+        return answers
 
 
 def _ask(picks: Sequence[Pick], opened: Callable[[], BinaryIO], file: Path) -> None:

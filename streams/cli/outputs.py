@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
 from streams.cli.common import UnreachableError
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """What keeps ``file`` from being written within the block is told plainly.
+
+    Raises:
+        UnreachableError: it cannot be written there.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UnreachableError(f"{file} cannot be written: {error.strerror or error}", "choose another place") from None
 
 
 def spare(inputs: Iterable[Path], outputs: Mapping[str, Path | None]) -> None:
@@ -21,13 +35,16 @@ def spare(inputs: Iterable[Path], outputs: Mapping[str, Path | None]) -> None:
     """
     read = list(inputs)
     for option, file in outputs.items():
-        if file is None or not file.exists():
+        if file is None:
             continue
-        for one in read:
-            if one.is_dir() and not file.is_dir() and file.resolve().is_relative_to(one.resolve()):
-                raise typer.BadParameter(f"{option} {file} lies in {one}, which is read: name a file elsewhere")
-            if one.exists() and file.samefile(one):
-                raise typer.BadParameter(f"{option} {file} would be written over what is read: name another file")
+        with writing(file):
+            if not file.exists():
+                continue
+            for one in read:
+                if one.is_dir() and not file.is_dir() and file.resolve().is_relative_to(one.resolve()):
+                    raise typer.BadParameter(f"{option} {file} lies in {one}, which is read: name a file elsewhere")
+                if one.exists() and file.samefile(one):
+                    raise typer.BadParameter(f"{option} {file} would be written over what is read: name another file")
 
 
 def writable(file: Path) -> Path:
@@ -66,7 +83,7 @@ def write_file(file: Path, content: bytes) -> None:
     Raises:
         UnreachableError: it cannot be written there.
     """
-    try:
+    with writing(file):
         if file.exists() and not file.is_file():
             file.write_bytes(content)
             return
@@ -77,5 +94,3 @@ def write_file(file: Path, content: bytes) -> None:
             beside.replace(place)
         finally:
             beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise UnreachableError(f"{file} cannot be written: {error.strerror or error}", "choose another place") from None

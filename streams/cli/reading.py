@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import typer
@@ -37,6 +37,8 @@ _ORDER = "headlines.correlated"
 _NO_HEADLINES = ("headlines.invalid", _ORDER, "alerts", "deliveries", "deliveries.dead")
 #: So much earlier than a headline, by the clock of another worker, may be told where it stands.
 _CLOCKS_DIFFER = timedelta(hours=1)
+
+T = TypeVar("T")
 
 Refuse = Callable[[str, Unreadable], None]
 
@@ -158,9 +160,8 @@ class Files:
             except RefusedError as error:
                 if self._read == before:
                     raise
-                for (
-                    problem
-                ) in error.problems:  # it is damaged further on: what came before it counts, and the next file
+                # It is damaged further on: what came before it counts, and the next file.
+                for problem in error.problems:
                     refuse(problem.file, Unreadable(problem.line, problem.message, b""))
             self._done, self._inputs = self._done + inputs.bytes_read, None
 
@@ -228,10 +229,7 @@ class Topics:
         decoders = {topic: msgspec.json.Decoder(kind) for topic, kind in self._kinds.items()}
         for record in _records(self._recording):
             self._first = self._first or record.received
-            try:
-                yield decoders[record.topic].decode(record.value)
-            except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
-                refuse(record.position, Unreadable(0, f"not a record of {record.topic}: {error}", record.value))
+            yield from _decoded(record, decoders[record.topic], refuse)
 
     def expected(self) -> int | None:
         """The records between the offsets, once they are known."""
@@ -249,12 +247,19 @@ class Topics:
         from connectors.recorded import Recording  # noqa: PLC0415 - whoever replays files needs no Kafka
 
         since = self._first - _CLOCKS_DIFFER if self._first is not None else None
-        decode = msgspec.json.Decoder(Correlated).decode
+        decoder = msgspec.json.Decoder(Correlated)
         for record in _records(Recording(self._client, [self._order_topic], since), may_be_missing=True):
-            try:
-                yield decode(record.value)
-            except (ValueError, RecursionError) as error:
-                refuse(record.position, Unreadable(0, f"not a record of {record.topic}: {error}", record.value))
+            yield from _decoded(record, decoder, refuse)
+
+
+def _decoded(record: Any, decoder: msgspec.json.Decoder[T], refuse: Refuse) -> Iterator[T]:
+    """What a record of ours holds; ``refuse`` hears of one that is none."""
+    try:
+        decoded = decoder.decode(record.value)
+    except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
+        refuse(record.position, Unreadable(0, f"not a record of {record.topic}: {error}", record.value))
+    else:
+        yield decoded
 
 
 def _records(recording: Any, *, may_be_missing: bool = False) -> Iterator[Any]:

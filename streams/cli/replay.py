@@ -35,7 +35,7 @@ from streams.cli.common import (
     several,
     told_plainly,
 )
-from streams.cli.outputs import spare, writable
+from streams.cli.outputs import spare, writing
 from streams.cli.pace import Pace
 from streams.cli.plan import load_rulebook, read_silences
 from streams.cli.reading import Readable, open_sources
@@ -217,7 +217,8 @@ def _read_by(*given: Path | str | None) -> list[Path]:
 def _opened(file: Path) -> BinaryIO:
     if file.suffix != ".jsonl":
         raise typer.BadParameter(f"--decisions writes JSON lines: name a file that ends in .jsonl, not {file}")
-    return writable(file).open("wb")
+    with writing(file):
+        return file.open("wb")
 
 
 class Written:

@@ -180,20 +180,24 @@ def undecided(candidate: Candidate) -> tuple[Entry, Wire]:
     """The entry of a headline that is the first of its story as far as it says itself, and how its text was read."""
     headline = candidate.headline
     wire = read_saying(headline)
-    entry = Entry(
+    return unread(candidate, fingerprint_of(wire, headline.status), wire.text, _address(headline.url)), wire
+
+
+def unread(candidate: Candidate, key: str = "", text: str = "", address: str = "") -> Entry:
+    """The entry of a headline that is the first of its story, with what it is compared by as far as that is given."""
+    return Entry(
         seq=0,
         position=candidate.position,
         id=candidate.id,
-        published=milliseconds(headline.published),
+        published=milliseconds(candidate.headline.published),
         received=milliseconds(candidate.received),
         verdict="first",
         story_id=candidate.id,
-        key=fingerprint_of(wire, headline.status),
-        text=wire.text,
-        source=headline.source,
-        address=_address(headline.url),
+        key=key,
+        text=text,
+        source=candidate.headline.source,
+        address=address,
     )
-    return entry, wire
 
 
 def related(entry: Entry, other: Entry, verdict: Verdict, reason: str) -> Entry:
@@ -247,7 +251,7 @@ class Memory:
 
     def holds(self, number: int, entry: Entry) -> bool:
         """Whether an entry still counts: said by what was remembered since, not by what memory happens to hold."""
-        return self._count - number < self._keep or entry.event_time >= self._watermark - 2 * self.window
+        return number >= self.newest or entry.event_time >= self._watermark - 2 * self.window
 
     def add(self, entry: Entry) -> Remembered | None:
         """Take up an entry, tentatively. Returns what is kept of it: nothing of a duplicate."""

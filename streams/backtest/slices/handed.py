@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from streams.backtest.slices.finding import Found, Look, Remembering, Verdicted
 from streams.core.classify import Classifier
-from streams.core.dedupe import Candidate, Deduper, Entry, Memory, Tellers, milliseconds, related, undecided
+from streams.core.dedupe import Candidate, Deduper, Entry, Memory, Tellers, related, undecided, unread
 from streams.core.match import Matcher, RuleMatch
 from streams.core.records import Classified, TopicMatch
 from streams.core.rule import RuleSet
@@ -72,7 +72,7 @@ class HandedDeduper:
 
     def decide(self, candidate: Candidate) -> Entry:
         """The decision on ``candidate``, with ``seq`` still 0."""
-        entry = _bare(candidate)
+        entry = unread(candidate)
         verdicted = self._hand.found.verdicts[self._place] if self._hand.found is not None else None
         now = max(self._watermark, entry.event_time)
         self._doubts.forget(now - round(SEEN * self.span))
@@ -223,19 +223,3 @@ class HandedMatcher:
 
 def _look(hand: Hand, place: int) -> Look | None:
     return hand.found.looks[place] if hand.found is not None else None
-
-
-def _bare(candidate: Candidate) -> Entry:
-    """An entry without what only comparing asks for."""
-    headline = candidate.headline
-    return Entry(
-        seq=0,
-        position=candidate.position,
-        id=candidate.id,
-        published=milliseconds(headline.published),
-        received=milliseconds(candidate.received),
-        verdict="first",
-        story_id=candidate.id,
-        key="",
-        source=headline.source,
-    )
