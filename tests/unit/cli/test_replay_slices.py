@@ -16,6 +16,7 @@ from streams.backtest.decided import Decided
 from streams.backtest.order import Order
 from streams.backtest.replay import Decider, replay
 from streams.backtest.slices import processes
+from streams.backtest.slices.cluster import Cluster
 from streams.backtest.slices.finding import Work
 from streams.cli import app
 from streams.core.dedupe import Candidate
@@ -85,6 +86,38 @@ def test_a_comparison_is_the_same(project: Path) -> None:
         assert decisions(project, *against, "--jobs", "2", "--slices", "3") == (one, summary)
 
 
+def test_what_is_written_and_scored_is_the_same(project: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (project / "labels.jsonl").write_text(
+        "".join(json.dumps(one) + "\n" for one in labels(json.loads(line) for line in wire(project))), "utf-8"
+    )
+
+    def everything(*options: str) -> tuple[Any, str, dict[str, Any]]:
+        written = ("--parquet", "all.parquet", "--report", "report.html", "--labels", "labels.jsonl")
+        _, summary = decisions(project, *written, "--reference", "wire.example", *options)
+        assert summary["score"]["rules"]["ships"]["right"] > 0
+        return parquet.read_table("all.parquet"), (project / "report.html").read_text("utf-8"), summary
+
+    table, page, summary = everything()
+    others, other_page, other_summary = everything("--jobs", "2", "--slices", "4")
+    assert table.num_rows >= 3_000
+    assert others.equals(table)
+    assert other_summary == summary
+    assert other_page == page
+
+
+def wire(project: Path) -> Iterator[str]:
+    """The lines of the stream that can be read."""
+    return (line for line in (project / "wire.jsonl").read_text("utf-8").splitlines() if line.startswith("{"))
+
+
+def labels(told_: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """Every ferry should alert, and no visit."""
+    for one in told_:
+        if "ferry" in one["headline"] or "visits" in one["headline"]:
+            yield {"headline": one["headline"], "rule": "ships", "should_alert": "ferry" in one["headline"]}
+
+
 @pytest.fixture
 def cluster() -> Iterator[str]:
     distributed = pytest.importorskip("distributed")
@@ -98,6 +131,27 @@ def cluster() -> Iterator[str]:
 @pytest.mark.filterwarnings("default")
 def test_a_cluster_decides_what_one_process_decides(project: Path, cluster: str) -> None:
     assert decisions(project, "--cluster", cluster, "--slices", "4") == decisions(project)
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_slice_of_a_worker_that_dies_is_looked_at_again(
+    project: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, killed = decisions(project), []
+
+    class Mortal(Cluster):
+        """Kills a worker while it is at a slice: the first that somebody has begun and nobody has ended."""
+
+        def begin(self, number: int, warm_up: bytes, trusted: int) -> Any:
+            at_work = [worker for worker, tasks in self._client.processing().items() if tasks]
+            if at_work and not killed:
+                killed.append(self._client.run(os.getpid, workers=at_work[:1])[at_work[0]])
+                os.kill(killed[0], signal.SIGKILL)
+            return super().begin(number, warm_up, trusted)
+
+    monkeypatch.setattr("streams.cli.replay_slices.Cluster", Mortal)
+    assert decisions(project, "--cluster", cluster, "--slices", "6") == one
+    assert killed
 
 
 def test_a_process_that_dies_is_told_with_its_slice(monkeypatch: pytest.MonkeyPatch) -> None:
