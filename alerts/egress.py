@@ -21,6 +21,7 @@ from typing import Any
 import httpcore
 import httpx
 
+from alerts.http1 import Http1Transport
 from alerts.network import AsyncioBackend
 from streams.core.records import utc
 
@@ -206,21 +207,6 @@ async def _addresses(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
-class _Transport(httpx.AsyncHTTPTransport):
-    """httpx's transport over a backend of ours; it takes none, so its connection pool is replaced."""
-
-    def __init__(self, backend: httpcore.AsyncNetworkBackend, connections: int, context: ssl.SSLContext | None) -> None:
-        context = context or httpx.create_ssl_context(trust_env=False)
-        super().__init__(verify=context, trust_env=False)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=_KEEP_ALIVE,
-            network_backend=backend,
-        )
-
-
 def open_transport(
     *, allow_private: Allowed, connections: int, tls: ssl.SSLContext | None = None
 ) -> httpx.AsyncBaseTransport:
@@ -232,7 +218,8 @@ def open_transport(
     that. None of it is wanted here, and all of it takes its time at each POST.
     """
     backend = AsyncioBackend() if allow_private is True else PublicOnly(allowed=allow_private)
-    return _Transport(backend, connections, tls)
+    context = tls or httpx.create_ssl_context(trust_env=False)
+    return Http1Transport(backend, context, connections=connections, keep_alive=_KEEP_ALIVE)
 
 
 async def post(

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts import egress
+from alerts.http1 import Http1Transport
 from alerts.network import AsyncioBackend
 from alerts.notify.interface import ChannelError
 from alerts.notify.reach import ChannelTls
@@ -172,9 +173,8 @@ async def test_the_host_that_is_checked_is_the_one_that_is_resolved(url: str, ho
         return []
 
     checked = egress.check_url(url, allow_private=True)
-    async with httpcore.AsyncConnectionPool(network_backend=egress.PublicOnly(resolve=nowhere)) as pool:
-        transport = egress.open_transport(allow_private=False, connections=1)
-        transport._pool = pool  # type: ignore[attr-defined]
+    guard, context = egress.PublicOnly(resolve=nowhere), ssl.create_default_context()
+    async with Http1Transport(guard, context, connections=1, keep_alive=60.0) as transport:
         with contextlib.suppress(egress.UnreachableError):
             await egress.post(transport, checked, {}, b"", 2)
     assert asked == [checked.host] == [host]
