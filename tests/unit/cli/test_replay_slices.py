@@ -137,7 +137,8 @@ def test_a_cluster_decides_what_one_process_decides(project: Path, cluster: str)
 def test_the_slice_of_a_worker_that_dies_is_looked_at_again(
     project: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, killed = decisions(project), []
+    one = decisions(project)
+    killed: list[int] = []
 
     class Mortal(Cluster):
         """Kills a worker while it is at a slice: the first that somebody has begun and nobody has ended."""
