@@ -50,7 +50,7 @@ class GivenUpError(Exception):
 def command(config: Path | None, *options: str) -> list[str]:
     """The command line of a worker with the settings of ``config``."""
     chosen = ["--config", str(config)] if config is not None else []
-    return [sys.executable, "-P", "-m", "streams.cli", "worker", "--log-level", "warning", *chosen, *options]
+    return [sys.executable, "-P", "-m", "streams", "worker", "--log-level", "warning", *chosen, *options]
 
 
 class WorkerProcess:

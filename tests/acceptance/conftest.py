@@ -20,7 +20,7 @@ def wirewatch(tmp_path: Path) -> Run:
 
     def run(*arguments: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "streams.cli", *arguments],
+            [sys.executable, "-m", "streams", *arguments],
             cwd=tmp_path,
             env={**clean, "COLUMNS": "200", **environ},
             input=given,

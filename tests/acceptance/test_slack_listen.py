@@ -55,7 +55,7 @@ class Project:
     @contextmanager
     def listening(self) -> Iterator[tuple[subprocess.Popen[str], int]]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "slack", "listen", "--port", "0"],
+            [sys.executable, "-m", "streams", "slack", "listen", "--port", "0"],
             cwd=self.folder,
             env={**os.environ, "T": "xoxb-hunter2", "S": SIGNING_SECRET},
             stderr=subprocess.PIPE,

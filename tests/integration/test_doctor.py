@@ -71,7 +71,7 @@ class Project:
 
     async def doctor(self, *arguments: str, **environ: str) -> tuple[int, Mapping[str, Any]]:
         """The exit code of ``wirewatch doctor``, and its findings by what they are about."""
-        command = [sys.executable, "-m", "streams.cli", "doctor", "--json", *arguments]
+        command = [sys.executable, "-m", "streams", "doctor", "--json", *arguments]
         ended = await asyncio.to_thread(
             lambda: subprocess.run(
                 command,
@@ -94,7 +94,7 @@ class Project:
         log = self.folder / "worker.log"
         with log.open("wb") as file:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "streams.cli", "worker"),
+                *(sys.executable, "-m", "streams", "worker"),
                 cwd=self.folder,
                 env=self.environ(WIREWATCH_KAFKA__SESSION_TIMEOUT="15s"),
                 stdout=file,
@@ -326,7 +326,7 @@ async def test_a_channel_that_cannot_be_reached_is_named_and_the_others_looked_a
 async def test_a_span_that_is_none_is_a_wrong_command_line(bare: Project) -> None:
     ended = await asyncio.to_thread(
         lambda: subprocess.run(
-            [sys.executable, "-m", "streams.cli", "doctor", "--since", "soon"],
+            [sys.executable, "-m", "streams", "doctor", "--since", "soon"],
             cwd=bare.folder,
             env=bare.environ(),
             capture_output=True,

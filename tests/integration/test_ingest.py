@@ -72,7 +72,7 @@ class Desk:
     def ingesting(self, *arguments: str, stdin: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("WIREWATCH_")}
         process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "ingest", *arguments],
+            [sys.executable, "-m", "streams", "ingest", *arguments],
             cwd=self.folder,
             env={**clean, "COLUMNS": "200"},
             stdin=stdin,

@@ -187,7 +187,7 @@ def test_a_topic_that_is_not_there_and_sources_that_do_not_go_together_are_refus
 
 def test_ctrl_c_ends_a_slow_replay_and_tells_how_far_it_came(desk: Desk, tmp_path: Path) -> None:
     desk.produce(desk.topics.raw, [(n % 4, 60 * n, raw(f"Port {n} reopens", 60 * n), None) for n in range(6)])
-    command = [sys.executable, "-m", "streams.cli", "replay", "kafka:headlines.raw", "--rules", "rules.yaml"]
+    command = [sys.executable, "-m", "streams", "replay", "kafka:headlines.raw", "--rules", "rules.yaml"]
     command += ["--speed", "1", "--json", "--decisions", "d.jsonl"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -229,7 +229,7 @@ def piped(desk: Desk, redis_url: str, tmp_path: Path) -> Desk:
     return desk
 
 
-THROUGH = [sys.executable, "-m", "streams.cli", "replay", "wire.jsonl", "--rules", "rules.yaml", "--through-kafka"]
+THROUGH = [sys.executable, "-m", "streams", "replay", "wire.jsonl", "--rules", "rules.yaml", "--through-kafka"]
 THROUGH += ["--decisions", "d.jsonl", "--json", "--speed"]
 
 

@@ -60,7 +60,7 @@ class Project:
         """Start a command whose output goes to the files ``out`` and ``err``."""
         with self.out.open("ab") as out, self.err.open("ab") as err:
             process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", *arguments], cwd=self.folder, env=CLEAN, stdout=out, stderr=err
+                [sys.executable, "-m", "streams", *arguments], cwd=self.folder, env=CLEAN, stdout=out, stderr=err
             )
         self.processes.append(process)
         return process
@@ -74,7 +74,7 @@ class Project:
     def run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "streams.cli", *arguments],
+            [sys.executable, "-m", "streams", *arguments],
             cwd=self.folder,
             env=CLEAN,
             input=given,
@@ -145,7 +145,7 @@ def project(tmp_path: Path) -> Iterator[Callable[..., Project]]:
             process.wait()
 
 
-WORKER = "streams.cli\0worker"
+WORKER = "streams\0worker"
 
 
 def test_headlines_become_alerts_and_ctrl_c_leaves_nothing(project: Callable[..., Project]) -> None:

@@ -68,7 +68,7 @@ main()
 def test_the_command_ends_with_an_exit_code_of_its_own(
     kafka_client: dict[str, str], redis_url: str, tmp_path: Path
 ) -> None:
-    subprocess.run([sys.executable, "-m", "streams.cli", "init", "."], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "streams", "init", "."], cwd=tmp_path, check=True, capture_output=True)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("WIREWATCH_")}
     ended = subprocess.run(
         [sys.executable, "-c", CRASHING, "worker"],

@@ -108,7 +108,7 @@ async def test_the_log_of_workers_that_start_share_and_stop_has_our_own_words_on
     kafka_client: dict[str, str], redis_url: str, tmp_path: Path
 ) -> None:
     subprocess.run(  # noqa: ASYNC221 - nothing else runs yet
-        [sys.executable, "-m", "streams.cli", "init", "."], cwd=tmp_path, check=True, capture_output=True
+        [sys.executable, "-m", "streams", "init", "."], cwd=tmp_path, check=True, capture_output=True
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("WIREWATCH_")} | {
         "WIREWATCH_KAFKA__BOOTSTRAP_SERVERS": kafka_client["bootstrap_servers"],
@@ -121,7 +121,7 @@ async def test_the_log_of_workers_that_start_share_and_stop_has_our_own_words_on
 
     async def start() -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "streams.cli", "worker", "--log-format", "json"),
+            *(sys.executable, "-m", "streams", "worker", "--log-format", "json"),
             cwd=tmp_path,
             env=environ,
             stdout=asyncio.subprocess.DEVNULL,

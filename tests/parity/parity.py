@@ -198,7 +198,7 @@ def _replay(project: Project) -> list[dict[str, Any]]:
     """Every decision of the command, as it writes them."""
     out = project.file.with_name("decisions.jsonl")
     topics = ("kafka:headlines.unique", "kafka:headlines.dropped")
-    command = [sys.executable, "-m", "streams.cli", "replay", *topics, "--decisions", str(out), "--json"]
+    command = [sys.executable, "-m", "streams", "replay", *topics, "--decisions", str(out), "--json"]
     done = subprocess.run([*command, "-c", str(project.file)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"replay ended with {done.returncode}:\n{done.stdout}{done.stderr}")

@@ -79,7 +79,7 @@ def test_a_bad_row_is_counted_and_told_with_file_and_line(project: Path) -> None
 
 
 def test_standard_input_is_a_source(project: Path) -> None:
-    command = [sys.executable, "-m", "streams.cli", "replay", "-", "--rules", "rules.yaml", "--json"]
+    command = [sys.executable, "-m", "streams", "replay", "-", "--rules", "rules.yaml", "--json"]
     done = subprocess.run(command, input=LINES, capture_output=True, timeout=60, check=True)
     assert json.loads(done.stdout)["decisions"] == {"first": 2, "duplicate": 1}
 

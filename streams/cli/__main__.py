@@ -1,5 +1,0 @@
-"""``python -m streams.cli`` is ``wirewatch``."""
-
-from streams.cli import main
-
-main()
