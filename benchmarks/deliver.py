@@ -10,17 +10,13 @@ received, or still waits for a channel that is dead or slow. Kafka takes no part
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import random
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +27,7 @@ import uvloop
 from alerts.channels import open_channels, read_channels
 from alerts.delivery import Dispatcher
 from alerts.outbox import RedisOutbox
+from benchmarks.receiving import receiving
 from benchmarks.report import Row, row
 from connectors import embedded
 from connectors.embedded.process import choose_port
@@ -93,28 +90,6 @@ def run() -> Iterator[Row]:
                 left = uvloop.run(deliver(one, port, redis.url))
             came[one.name] = arrivals()
             yield from rows(one, came, left, idle)
-
-
-@contextlib.contextmanager
-def receiving(file: Path) -> Iterator[tuple[int, Callable[[], dict[str, float]]]]:
-    """A receiver in a process of its own; gives its port, and what will give the arrivals by id."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.receiving", str(file)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline()), lambda: _arrivals(file)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
-
-
-def _arrivals(file: Path) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for line in file.read_text("utf-8").splitlines():
-        name, at = line.split()
-        found.setdefault(name, float(at))
-    return found
 
 
 async def deliver(load: Load, port: int, redis_url: str) -> int:

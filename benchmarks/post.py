@@ -9,10 +9,7 @@ reached: what a parser in C could save at most.
 from __future__ import annotations
 
 import asyncio
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,9 +21,12 @@ import httpx
 import uvloop
 
 from alerts import egress
+from benchmarks.receiving import receiving
 from benchmarks.report import Row, row
 
 POSTS, AT_ONCE, ROUNDS = 2_000, 8, 6
+#: As long as alerts keep a connection, seconds.
+KEPT = 60
 BODY = b"{" + b"x" * 898 + b"}"
 HEADERS = {"webhook-id": "al_bench", "content-type": "application/json"}
 
@@ -35,16 +35,8 @@ Post = Callable[[], Awaitable[int]]
 
 def run() -> Iterator[Row]:
     """Ours beside each peer: medians of rounds in turns."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "benchmarks.receiving", str(Path(folder) / "posts")]
-        receiving = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert receiving.stdout is not None
-            url = f"http://127.0.0.1:{int(receiving.stdout.readline())}/"
-            costs = uvloop.run(measure(url))
-        finally:
-            receiving.send_signal(signal.SIGTERM)
-            receiving.wait()
+    with tempfile.TemporaryDirectory() as folder, receiving(Path(folder) / "posts") as (port, _):
+        costs = uvloop.run(measure(f"http://127.0.0.1:{port}/"))
     ours = costs.pop("ours")
     for name, cost in costs.items():
         yield row("processor time of a POST", ours, "microseconds", peer=cost, peer_name=name)
@@ -64,9 +56,9 @@ async def measure(url: str) -> dict[str, float]:
 async def opened(stack: AsyncExitStack, url: str) -> dict[str, Post]:
     """Each way to post."""
     ours = await stack.enter_async_context(egress.open_transport(allow_private=True, connections=AT_ONCE))
-    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30)
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=KEPT)
     theirs = await stack.enter_async_context(httpx.AsyncHTTPTransport(trust_env=False, limits=limits))
-    connector = aiohttp.TCPConnector(limit=AT_ONCE, keepalive_timeout=30)
+    connector = aiohttp.TCPConnector(limit=AT_ONCE, keepalive_timeout=KEPT)
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
 
     def over(transport: httpx.AsyncBaseTransport) -> Post:

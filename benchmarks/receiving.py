@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvloop
@@ -38,6 +40,28 @@ class Posts:
                     await asyncio.sleep(SLOW)
                 writer.write(_OK)
         writer.close()
+
+
+@contextlib.contextmanager
+def receiving(file: Path) -> Iterator[tuple[int, Callable[[], dict[str, float]]]]:
+    """A receiver in a process of its own; gives its port, and what will give the arrivals by id."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.receiving", str(file)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline()), lambda: _arrivals(file)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def _arrivals(file: Path) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for line in file.read_text("utf-8").splitlines():
+        name, at = line.split()
+        found.setdefault(name, float(at))
+    return found
 
 
 async def main(file: Path) -> None:

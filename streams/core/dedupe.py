@@ -21,7 +21,7 @@ import msgspec
 
 from streams.core.records import Headline, Status
 from streams.core.text import clean
-from streams.core.wire import Wire, read_wire
+from streams.core.wire import Wire, may_tell_status, read_wire
 
 Verdict = Literal["first", "update", "duplicate"]
 
@@ -42,8 +42,6 @@ _POSSESSIVE = re.compile(r"['\u2019](?:(?=s\b)|(?<=s['\u2019])(?!\w))")
 _APOSTROPHES = re.compile(r"['\u2019](?<=\w['\u2019])(?=\w)")
 #: What newsrooms set, and an ASCII character that comes to the same below: only an apostrophe and a minus count.
 _TYPOGRAPHY = (("\u2019", "'"), ("\u2018", '"'), ("\u201c", '"'), ("\u201d", '"'), ("\u2013", "-"), ("\u2014", " "))
-#: What stands in every mark of a correction or withdrawal (`streams.core.wire`), to look no further where none of it does.
-_TELLS_STATUS = re.compile("correct|withdr|retract|kill", re.IGNORECASE)
 #: Parts of an address that say how a reader came, not what is there.
 _TRACKING = ("utm_", "ftag", "cmp", "cid", "ref", "smid", "at_", "ns_", "mod", "src")
 #: For `bytes.translate`: `_NOISE` in ASCII.
@@ -142,7 +140,7 @@ def nature_of(wire: Wire) -> Status:
 
 def with_told_status(headline: Headline) -> Headline:
     """A headline with the status that its text tells, where its source gave none: "CORRECTED-…", "… (withdrawn)"."""
-    if headline.status != "usable" or not _TELLS_STATUS.search(headline.headline):
+    if headline.status != "usable" or not may_tell_status(headline.headline):
         return headline
     nature = nature_of(read_saying(headline))
     return headline if nature == "usable" else msgspec.structs.replace(headline, status=nature)

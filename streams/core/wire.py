@@ -88,16 +88,16 @@ def read_wire(headline: str, source: str = "") -> Wire:
         marks.update(_named(match))
         text = text[match.end() :]
     text = _without_tail(text.strip(), source)
-    if _may_have_note(text) and (note := _NOTE.search(text)) and note.start():
+    if may_tell_status(text) and (note := _NOTE.search(text)) and note.start():
         marks.update(_named(note))
         text = text[: note.start()]
     return Wire(text, frozenset(marks))
 
 
-def _may_have_note(text: str) -> bool:
-    """Whether ``text`` has what stands in every note: most headlines with a dash have none, and are searched no further."""
+def may_tell_status(text: str) -> bool:
+    """Whether ``text`` has what stands in every mark of a correction or withdrawal; most have none, and need no search."""
     small = text.lower()
-    return "correct" in small or "thdraw" in small or "retract" in small
+    return "correct" in small or "thdraw" in small or "retract" in small or "kill" in small
 
 
 def _named(match: re.Match[str]) -> set[Mark]:

@@ -89,7 +89,7 @@ def test_a_comparison_is_the_same(project: Path) -> None:
 def test_what_is_written_and_scored_is_the_same(project: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     (project / "labels.jsonl").write_text(
-        "".join(json.dumps(one) + "\n" for one in labels(json.loads(line) for line in wire(project))), "utf-8"
+        "".join(json.dumps(one) + "\n" for one in labels(lines(list(told(3_000))))), "utf-8"
     )
 
     def everything(*options: str) -> tuple[Any, str, dict[str, Any]]:
@@ -104,11 +104,6 @@ def test_what_is_written_and_scored_is_the_same(project: Path) -> None:
     assert others.equals(table)
     assert other_summary == summary
     assert other_page == page
-
-
-def wire(project: Path) -> Iterator[str]:
-    """The lines of the stream that can be read."""
-    return (line for line in (project / "wire.jsonl").read_text("utf-8").splitlines() if line.startswith("{"))
 
 
 def labels(told_: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
