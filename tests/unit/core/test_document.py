@@ -3,8 +3,11 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
+from streams.core import document as module
 from streams.core.document import Problem, RefusedError, check, did_you_mean, parse
 
 
@@ -95,6 +98,58 @@ def test_what_is_not_yaml_is_refused_at_its_place(text: str, place: str) -> None
     with pytest.raises(RefusedError) as caught:
         parse(text, "f.yaml")
     assert str(caught.value) == place
+
+
+#: What a file is made of, where parsers differ if they do. Tabs and a lone `!` are left out: libyaml takes more of them.
+_PARTS = (
+    *("a", "b", "x y", " ", ": ", ":", "\n", "\n  ", "\n    ", "- ", "[", "]", "{", "}", ", ", ",", " # c", "'", '"'),
+    *(
+        "|\n  ",
+        ">-\n  ",
+        "&x ",
+        "*x",
+        "12",
+        "1.5",
+        "yes",
+        "~",
+        "? ",
+        "é",
+        "🙂",
+        "%",
+        "---\n",
+        "<<: ",
+        "2026-03-01",
+        "@",
+    ),
+)
+
+
+@given(st.lists(st.sampled_from(_PARTS), max_size=16).map("".join))
+def test_libyaml_reads_what_the_parser_in_python_reads(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_DEEPEST", -1)  # libyaml is asked for nothing
+        slow = _data_of(text)
+    assume(slow is not None)
+    assert _data_of(text) == slow
+
+
+def _data_of(text: str) -> tuple[object, list[tuple[str | int, ...]]] | None:
+    try:
+        document = parse(text, "f.yaml")
+    except RefusedError:
+        return None
+    return repr(document.data), list(document.places)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 50_000, "- " * 100_000, "[" * 100_000 + "]" * 100_000])
+def test_a_file_of_nothing_but_brackets_does_not_end_the_process(text: str) -> None:
+    with pytest.raises(RefusedError, match="too deep"):
+        parse(text, "f.yaml")
+
+
+def test_a_list_that_holds_a_mapping_is_no_key() -> None:
+    with pytest.raises(RefusedError, match="cannot be a key"):
+        parse("{[{a: b}]: 1}", "f.yaml")
 
 
 def test_a_few_lines_of_aliases_do_not_fill_the_memory() -> None:
