@@ -67,7 +67,7 @@ class Receiver:
 
     ``secret`` (``whsec_...``) checks signatures. ``answers`` are given one a post, in turn; then, and without
     them, every post is answered by ``otherwise``. ``on_post`` is called, in the server's thread, for each
-    post.
+    post. ``keep`` is how many posts it keeps, the newest; all of them where it is None.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Receiver:
         answers: Iterable[Answer] = (),
         otherwise: Answer | None = None,
         on_post: Callable[[Received], object] | None = None,
+        keep: int | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.answers: deque[Answer] = deque(answers)
@@ -85,7 +86,7 @@ class Receiver:
         self._secrets = [signature.parse_secret(secret)] if secret else []
         self._on_post = on_post
         self._clock = clock
-        self._received: list[Received] = []
+        self._received: deque[Received] = deque(maxlen=keep)
         self._news = threading.Condition()
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", port), self)
@@ -114,7 +115,7 @@ class Receiver:
 
     @property
     def received(self) -> Sequence[Received]:
-        """All posts so far, in the order of their arrival."""
+        """The posts that are kept, in the order of their arrival."""
         with self._news:
             return tuple(self._received)
 

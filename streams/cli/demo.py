@@ -85,9 +85,10 @@ _STYLES = {
 
 @dataclass(slots=True)
 class Desk:
-    """The receiving end: prints what arrives, and remembers it."""
+    """The receiving end: prints what arrives, and remembers it while it ``counts``."""
 
     quiet: bool
+    counts: bool = True
     alerts: list[Alert] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
     unverified: int = 0
@@ -95,9 +96,10 @@ class Desk:
     def take(self, post: Received) -> None:
         """A webhook arrived."""
         alert = msgspec.convert(post.json()["data"], Alert)
-        self.alerts.append(alert)
-        self.delays.append((post.at - alert.headline.received).total_seconds() * 1000)
-        self.unverified += post.verified is not True
+        if self.counts:
+            self.alerts.append(alert)
+            self.delays.append((post.at - alert.headline.received).total_seconds() * 1000)
+            self.unverified += post.verified is not True
         if not self.quiet:
             out.print(_shown(alert))
 
@@ -176,7 +178,7 @@ def demo(
         begun = time.monotonic()
         desk, account = Desk(quiet=as_json), Account()
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-        with Receiver(secret=secret, on_post=desk.take) as receiver:
+        with Receiver(secret=secret, on_post=desk.take, keep=0) as receiver:
             loaded = _project(Path(folder), receiver.url)
             try:
                 with serve(loaded) as check, _worker(loaded, secret) as process:
@@ -186,6 +188,7 @@ def demo(
                         err.print(f"the worker's last words:\n{process.log_tail()}", markup=False)
                         raise typer.Exit(Exit.FOUND)
                     if stay:
+                        desk.counts = False  # nobody asks for the account of what comes now
                         _stay(loaded, process, check)
             except KeyboardInterrupt:
                 _summarise(account, desk, time.monotonic() - begun, as_json=as_json, interrupted=True)

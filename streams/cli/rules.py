@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -13,6 +13,7 @@ from alerts.rulefile import json_schema
 from streams.cli import rules_explain, rules_lint, rules_test
 from streams.cli.common import ConfigOption, JsonOption, out, print_json, settings, told_plainly
 from streams.cli.plan import load_rulebook
+from streams.core.rule import Rule
 
 app = typer.Typer(help="Check, test, price and explain rules.", no_args_is_help=True, rich_markup_mode="markdown")
 app.command("test")(rules_test.run)
@@ -50,22 +51,7 @@ def check(
                 "revision": rules.revision,
                 "channels_checked": checked,
                 "unindexed": [rule.name for rule in rules.unindexed],
-                "rules": [
-                    {
-                        "name": rule.name,
-                        "title": rule.title,
-                        "severity": rule.severity,
-                        "channels": list(rule.channels),
-                        "labels": dict(rule.labels),
-                        "owner": rule.owner,
-                        "story": rule.story,
-                        "expiry": rule.expiry,
-                        "stage": rule.stage,
-                        "revision": rule.revision,
-                        "when": str(rule.query),
-                    }
-                    for rule in rules.rules
-                ],
+                "rules": list(map(_as_dict, rules.rules)),
             }
         )
         return
@@ -78,6 +64,22 @@ def check(
     count = f"{len(rules.rules)} rule{'s' if len(rules.rules) != 1 else ''}"
     unchecked = "" if checked else f"; channels not checked: there is no {loaded.path(loaded.settings.channels)}"
     out.print(f"[green]{count} in order[/green], revision {rules.revision}{escape(unchecked)}")
+
+
+def _as_dict(rule: Rule) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "title": rule.title,
+        "severity": rule.severity,
+        "channels": list(rule.channels),
+        "labels": dict(rule.labels),
+        "owner": rule.owner,
+        "story": rule.story,
+        "expiry": rule.expiry,
+        "stage": rule.stage,
+        "revision": rule.revision,
+        "when": str(rule.query),
+    }
 
 
 @app.command()

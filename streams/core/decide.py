@@ -64,12 +64,6 @@ def fire(headline: Classified, matches: Iterable[RuleMatch]) -> Iterator[Firing]
             yield Firing(rule=match.rule, headline=headline, spans=match.spans, suppressed=match.rule.idle(moment))
 
 
-def alerts_for(headline: Classified, matches: Iterable[RuleMatch]) -> list[Alert]:
-    """The alerts of rules without a memory, to the channels that these name; none for a staged rule."""
-    router = RuleChannels()
-    return [alert for firing in fire(headline, matches) if not firing.suppressed for alert in router.alerts(firing)]
-
-
 def alert_of(firing: Firing, channel: str, *, suppressed: str | None = None, group: Grouping | None = None) -> Alert:
     """The alert that tells ``channel`` of a firing; ``suppressed`` is the router's reason why it does not."""
     rule = firing.rule

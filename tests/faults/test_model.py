@@ -1,6 +1,6 @@
 """The protocol as a model: its steps in any order that concurrency allows, a crash between any two, Redis lost, and time.
 
-What decides is the real thing (`ExactDeduper`, `pipeline`, `alerts_for`, `Progress`, `MemoryOutbox`); Kafka is a list a
+What decides is the real thing (`ExactDeduper`, `pipeline`, `fire`, `Progress`, `MemoryOutbox`); Kafka is a list a
 partition, and the ledger a list with compare-and-append. At the end of each run nothing fails any more, everything drains,
 and nothing may be missing.
 """
@@ -21,10 +21,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from alerts.outbox import Leased
 from alerts.outbox.memory import MemoryOutbox
 from streams.core import pipeline
-from streams.core.decide import alerts_for
+from streams.core.decide import RuleChannels, fire
 from streams.core.dedupe import Candidate, Entry, ExactDeduper
 from streams.core.match import Matcher
-from streams.core.records import Alert, Delivery, Dropped, Headline, Unique
+from streams.core.records import Alert, Classified, Delivery, Dropped, Headline, Unique
 from streams.worker.chunks import Progress
 from tests.faults.history import rules
 
@@ -189,7 +189,11 @@ class Protocol(RuleBasedStateMachine):
         if tp in self.raw:
             return self._deduplicated(tp, chunk)
         headlines = [pipeline.classified(unique, ()) for unique in tp.log[chunk.first : chunk.end]]
-        return [alert for one in headlines for alert in alerts_for(one, self.matcher.match(one))]
+        return [alert for one in headlines for alert in self._alerts_of(one)]
+
+    def _alerts_of(self, headline: Classified) -> list[Alert]:
+        firings = fire(headline, self.matcher.match(headline))
+        return [alert for firing in firings for alert in RuleChannels().alerts(firing)]
 
     def _deduplicated(self, tp: Partition, chunk: InHand) -> list[Unique | Dropped]:
         number = self.raw.index(tp)
@@ -341,7 +345,7 @@ class Protocol(RuleBasedStateMachine):
         assert {text for text, _ in told} == said
         assert self.redis_fell or len(told) == len(said)
         classified = [pipeline.classified(one, ()) for one in unique]
-        expected = {alert.alert_id for one in classified for alert in alerts_for(one, self.matcher.match(one))}
+        expected = {alert.alert_id for one in classified for alert in self._alerts_of(one)}
         assert expected == {name for name, _ in self.posts}
         assert expected == {delivery.alert_id for delivery in self.deliveries}
 

@@ -8,8 +8,7 @@ decides what queries cost, and never what they find.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 #: ``word`` is a folded word of the headline, ``pair`` two that follow one another, with a space between; ``wildcard``,
@@ -61,16 +60,6 @@ class WordWeights:
     def __init__(self, share_of_word: Mapping[str, float], share_of_rare: float = _SHARE_OF_RARE) -> None:
         self._share_of_word = share_of_word
         self._share_of_rare = share_of_rare
-
-    @classmethod
-    def of_history(cls, headlines: Iterable[Sequence[str]]) -> WordWeights:
-        """The weights of headlines that came before, each given as its folded words."""
-        seen: Counter[str] = Counter()
-        total = 0
-        for words in headlines:
-            seen.update(set(words))
-            total += 1
-        return cls({word: count / total for word, count in seen.items()}, 0.5 / max(total, 1))
 
     def share(self, anchor: Anchor) -> float:
         """The share of headlines that have it."""

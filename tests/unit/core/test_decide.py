@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from streams.core.decide import alert_id, alerts_for
+from streams.core.decide import RuleChannels, alert_id, fire
 from streams.core.match import Matcher
 from streams.core.query import compile_query
 from streams.core.records import Alert, Classified, FiredRule, Headline, Span
@@ -23,7 +23,8 @@ def classified(text: str, position: str = "headlines.raw:0:7") -> Classified:
 
 
 def decide(headline: Classified) -> list[Alert]:
-    return alerts_for(headline, Matcher(RuleSet([TANKER, OIL])).match(headline))
+    firings = fire(headline, Matcher(RuleSet([TANKER, OIL])).match(headline))
+    return [alert for firing in firings for alert in RuleChannels().alerts(firing)]
 
 
 def test_one_alert_for_each_rule_and_channel() -> None:
@@ -39,9 +40,10 @@ def test_one_alert_for_each_rule_and_channel() -> None:
 
 
 def test_a_staged_rule_fires_and_alerts_nobody() -> None:
-    matches = Matcher(RuleSet([dataclasses.replace(OIL, stage="staged")])).match(classified("Oil"))
-    assert [match.rule.name for match in matches] == ["oil"]
-    assert alerts_for(classified("Oil"), matches) == []
+    headline = classified("Oil")
+    (firing,) = fire(headline, Matcher(RuleSet([dataclasses.replace(OIL, stage="staged")])).match(headline))
+    assert firing.rule.name == "oil"
+    assert all(alert.suppressed for alert in RuleChannels().alerts(firing))
 
 
 def test_an_alert_carries_the_rule_as_it_stood() -> None:

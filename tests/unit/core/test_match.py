@@ -75,8 +75,7 @@ def test_a_word_is_found_whatever_else_it_is_to_other_rules() -> None:
 
 def test_weights_change_no_answer() -> None:
     rules = ruleset("oil AND hormuz", "the AND oil")
-    headlines = [["oil"], ["oil", "up"], ["hormuz"]]
-    matcher = Matcher(rules, WordWeights.of_history(headlines))
+    matcher = Matcher(rules, WordWeights({"oil": 0.6, "up": 0.3, "hormuz": 0.3}, 0.1))
     assert list(matcher.candidates(View(classified("Hormuz")))) == [0]
     assert list(matcher.candidates(View(classified("The gas")))) == [1]
     assert [match.rule.name for match in matcher.match(classified("The oil of Hormuz"))] == ["rule-000", "rule-001"]
