@@ -81,6 +81,7 @@ _FORMS = (
 #: Few rules need one, and those cost most.
 _REGEX = "/{a}(s|ed|ing)?/ AND NOT {b}"
 _REGEX_EVERY = 30
+_REMEMBERS_EVERY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,9 @@ def _free_port() -> int:
 
 
 def throughput(bed: Bed) -> list[Row]:
-    """One worker beside its peers, and two workers beside one; the median of the rounds."""
+    """One worker beside its peers, and two workers, and rules that remember, beside one; the median of the rounds."""
     stream = headlines()
-    one, two, told = [], [], []
+    one, two, told, remembering = [], [], [], []
     peers: dict[str, list[float]] = {title: [] for title in _peers()}
     for number in range(ROUNDS):
         project = make_project(bed, f"one{number}", stream)
@@ -145,6 +146,9 @@ def throughput(bed: Bed) -> list[Row]:
         project = make_project(bed, f"stories{number}", stream, stories=True)
         asyncio.run(fill(bed, project, stream))
         told.append(asyncio.run(pipeline_rate(bed, project, 1, len(stream))))
+        project = make_project(bed, f"remembering{number}", stream, remembering=True)
+        asyncio.run(fill(bed, project, stream))
+        remembering.append(asyncio.run(pipeline_rate(bed, project, 1, len(stream))))
     ours = statistics.median(one)
     by_story, both = statistics.median(told), statistics.median(two)
     exact = f"whole pipeline, one worker, {RULES} rules, {name()}, exact repeats only"
@@ -155,7 +159,13 @@ def throughput(bed: Bed) -> list[Row]:
         for title, rates in peers.items()
     ]
     rows += [row(exact, ours, "headlines/s", peer_name=missing) for missing in _missing()]
-    return [*rows, row("whole pipeline, two workers, exact", both, "headlines/s", peer=ours, peer_name="one worker")]
+    noted = statistics.median(remembering)
+    every = f"whole pipeline, one worker, exact, every {_REMEMBERS_EVERY}th rule remembers"
+    return [
+        *rows,
+        row("whole pipeline, two workers, exact", both, "headlines/s", peer=ours, peer_name="one worker"),
+        row(every, noted, "headlines/s", peer=ours, peer_name="one worker, no rule remembers"),
+    ]
 
 
 def _peers() -> dict[str, list[str]]:
@@ -353,8 +363,14 @@ def resident(project: Project) -> float:
 # The worker and what it works on
 
 
-def make_project(bed: Bed, title: str, stream: Sequence[Headline], *, stories: bool = False) -> Project:
-    """A project folder with 100 rules, and its topics. With ``stories``, what is told in other words is a repeat too."""
+def make_project(
+    bed: Bed, title: str, stream: Sequence[Headline], *, stories: bool = False, remembering: bool = False
+) -> Project:
+    """A project folder with 100 rules, and its topics.
+
+    With ``stories``, what is told in other words is a repeat too; with ``remembering``, some rules have a throttle, so that
+    what they count goes through Redis and onto ``headlines.correlated``.
+    """
     folder = bed.folder / title
     folder.mkdir()
     prefix = f"{title}."
@@ -368,7 +384,7 @@ def make_project(bed: Bed, title: str, stream: Sequence[Headline], *, stories: b
     for file, content in (
         ("wirewatch.yaml", settings),
         ("channels.yaml", {"channels": {"desk": channel}}),
-        ("rules/rules.yaml", {"rules": make_rules(stream)}),
+        ("rules/rules.yaml", {"rules": make_rules(stream, remembering=remembering)}),
     ):
         path = folder / file
         path.parent.mkdir(exist_ok=True)
@@ -376,7 +392,7 @@ def make_project(bed: Bed, title: str, stream: Sequence[Headline], *, stories: b
     return Project(folder / "wirewatch.yaml", Topics(prefix), title)
 
 
-def make_rules(stream: Sequence[Headline]) -> list[dict[str, object]]:
+def make_rules(stream: Sequence[Headline], *, remembering: bool = False) -> list[dict[str, object]]:
     """Rules as desks write them, over words of the stream that are neither frequent nor unique."""
     dice = random.Random(4)
     seen = Counter(token.word for headline in stream for token in tokenize(headline.headline))
@@ -388,6 +404,8 @@ def make_rules(stream: Sequence[Headline]) -> list[dict[str, object]]:
         a, b, c, d = dice.sample(words, 4)
         when = form.format(a=a, b=b, c=c, d=d, source=dice.choice(sources))
         rules.append({"name": f"rule-{number}", "when": when, "channels": ["desk"]})
+        if remembering and number % _REMEMBERS_EVERY == 0:
+            rules[-1]["throttle"] = {"count": 1_000, "per": "1h"}  # holds nothing back: as many alerts are delivered
     return rules
 
 

@@ -28,7 +28,7 @@ from streams.core import pipeline
 from streams.core.classify import Classifier
 from streams.core.correlate import Event, event_of
 from streams.core.decide import Firing, fire
-from streams.core.dedupe import Candidate
+from streams.core.dedupe import Candidate, Entry
 from streams.core.headline import UnreadableError
 from streams.core.records import Alert, Classified, Correlated, Delivery, Dropped, Invalid, Place, Unique
 from streams.worker.chunks import Chunk, ChunkConsumer
@@ -38,6 +38,7 @@ from streams.worker.publish import BatchProducer, Output, PublishError, Refused
 from streams.worker.reload import Current
 from streams.worker.rules import InForce
 from streams.worker.topics import Topics
+from streams.worker.turns import in_turns
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -164,29 +165,35 @@ class Deduplicate:
 
     async def work(self, records: Records) -> Sequence[Output]:
         """Read, claim in the ledger, and say what was decided."""
-        read, outputs = self._read(records)
+        read: list[tuple[Candidate, Record]] = []
+        outputs: list[Output] = []
+        async for some in in_turns(records):
+            for record in some:
+                candidate = self._read(record)
+                if isinstance(candidate, Output):
+                    outputs.append(candidate)
+                else:
+                    read.append((candidate, record))
         entries = await self._ledger.decide([candidate for candidate, _ in read])
-        for (candidate, source), entry in zip(read, entries, strict=True):
-            record = pipeline.decided(candidate, entry)
-            topic = self._topics.dropped if isinstance(record, Dropped) else self._topics.unique
-            outputs.append(Output(topic, _encode(record), record.id.encode(), source.partition, source))
+        async for part in in_turns(list(zip(read, entries, strict=True))):
+            outputs += [self._told(candidate, entry, source) for (candidate, source), entry in part]
         return outputs
 
-    def _read(self, records: Records) -> tuple[list[tuple[Candidate, Record]], list[Output]]:
-        candidates: list[tuple[Candidate, Record]] = []
-        refused: list[Output] = []
-        for record in records:
-            place = position(record)
-            name = _name(record) or place
-            value = record.value or b""
-            try:
-                candidate = pipeline.read(value, id=name, position=place, received=received(record))
-                candidates.append((candidate, record))
-            except UnreadableError as error:
-                refused.append(self.refusals.refuse(record, str(error)))
-            except Exception as error:  # noqa: BLE001 - one record must not hold up the others
-                refused.append(self.refusals.stumbled(record, error))
-        return candidates, refused
+    def _read(self, record: Record) -> Candidate | Output:
+        """What is to be decided on, or why it cannot be."""
+        place = position(record)
+        name = _name(record) or place
+        try:
+            return pipeline.read(record.value or b"", id=name, position=place, received=received(record))
+        except UnreadableError as error:
+            return self.refusals.refuse(record, str(error))
+        except Exception as error:  # noqa: BLE001 - one record must not hold up the others
+            return self.refusals.stumbled(record, error)
+
+    def _told(self, candidate: Candidate, entry: Entry, source: Record) -> Output:
+        record = pipeline.decided(candidate, entry)
+        topic = self._topics.dropped if isinstance(record, Dropped) else self._topics.unique
+        return Output(topic, _encode(record), record.id.encode(), source.partition, source)
 
 
 class Classify:
@@ -203,7 +210,10 @@ class Classify:
     async def work(self, records: Records) -> Sequence[Output]:
         """Give every headline its topics, all by the taxonomy that is in force now."""
         classifier = self._classifier.value
-        return [self._one(record, classifier) for record in records]
+        outputs: list[Output] = []
+        async for some in in_turns(records):
+            outputs += [self._one(record, classifier) for record in some]
+        return outputs
 
     def _one(self, record: Record, classifier: Classifier) -> Output:
         try:
@@ -234,6 +244,7 @@ class Alerting:
         self._router = router
         self._correlation = correlation
         self._classifier = classifier
+        self._deciding = asyncio.Lock()  # rules change between two calls, and never within one
         self._go_by(rules.value)
         self._decode = msgspec.json.Decoder(Classified).decode
         self._decode_dropped = msgspec.json.Decoder(Dropped).decode
@@ -241,42 +252,49 @@ class Alerting:
 
     async def work(self, records: Records) -> Sequence[Output]:
         """Match every headline with the rules. Those that take more than one headline are asked together."""
-        await self._take_up_changes()
-        outputs: list[Output] = []
-        events: list[tuple[Record, Event]] = []
-        for record in records:
-            repeat = record.topic == self._topics.dropped
-            if repeat and not self._counts_repeats:
-                continue
-            try:
-                headline = self._repeated(record) if repeat else self._decode(record.value or b"")
-                matches = self._matcher.match(headline)
-                if not matches:
-                    continue
-                outputs += () if repeat else self._told(record, fire(headline, matches))
-                event = event_of(headline, matches, repeat=repeat)
-            except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
-                outputs.append(self.refusals.refuse(record, f"not a record of {record.topic}: {error}"))
-            except Exception as error:  # noqa: BLE001 - one record must not hold up the others
-                outputs.append(self.refusals.stumbled(record, error))
-            else:
-                if event is not None:
-                    events.append((record, event))
-        if events:
-            considered = await self._correlation.decide([event for _, event in events])
-            for (record, _), firings in zip(events, considered.firings, strict=True):
-                outputs += self._told(record, firings)
-            outputs += self._placed(considered, [record for record, _ in events])
+        async with self._deciding:
+            await self._take_up_changes()
+            outputs: list[Output] = []
+            events: list[tuple[Record, Event]] = []
+            async for some in in_turns(records):
+                for record in some:
+                    told, event = self._matched(record)
+                    outputs += told
+                    if event is not None:
+                        events.append((record, event))
+            if events:
+                considered = await self._correlation.decide([event for _, event in events])
+                for (record, _), firings in zip(events, considered.firings, strict=True):
+                    outputs += self._told(record, firings)
+                outputs += self._placed(considered, [record for record, _ in events])
         return outputs
 
     async def elapsed(self, publish: Callable[[Sequence[Output]], Awaitable[object]], now: datetime) -> None:
         """Publish what fires because nothing came."""
-        await self._take_up_changes()
-        elapsed = await self._correlation.elapse(int(now.timestamp() * 1000))
+        async with self._deciding:
+            await self._take_up_changes()
+            elapsed = await self._correlation.elapse(int(now.timestamp() * 1000))
         if elapsed is not None:
             outputs = [output for firings in elapsed.firings for output in self._told(None, firings)]
             await publish([*outputs, *self._placed(elapsed)])
             self._correlation.told(elapsed)
+
+    def _matched(self, record: Record) -> tuple[Sequence[Output], Event | None]:
+        """What comes of a record by itself, and what rules that take more than one headline are to hear of it."""
+        repeat = record.topic == self._topics.dropped
+        if repeat and not self._counts_repeats:
+            return (), None
+        try:
+            headline = self._repeated(record) if repeat else self._decode(record.value or b"")
+            matches = self._matcher.match(headline)
+            if not matches:
+                return (), None
+            told = [] if repeat else self._told(record, fire(headline, matches))
+            return told, event_of(headline, matches, repeat=repeat)
+        except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
+            return [self.refusals.refuse(record, f"not a record of {record.topic}: {error}")], None
+        except Exception as error:  # noqa: BLE001 - one record must not hold up the others
+            return [self.refusals.stumbled(record, error)], None
 
     async def _take_up_changes(self) -> None:
         """Go by the rules that are in force now: all records of a call are decided by the same ones."""
@@ -338,16 +356,20 @@ class Deliver:
         """Put the alerts into the outbox, and wake the channels; say of those that go to nobody that they ended."""
         alerts: list[Alert] = []
         ended: list[Output] = []
-        for record in records:
-            try:
-                alert = self._decode(record.value or b"")
-            except (ValueError, RecursionError) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
-                ended.append(self.refusals.refuse(record, f"not a record of alerts: {error}"))
-                continue
-            if alert.suppressed is None:
-                alerts.append(alert)
-            else:
-                ended.append(self._held_back(alert, record))
+        async for some in in_turns(records):
+            for record in some:
+                try:
+                    alert = self._decode(record.value or b"")
+                except (
+                    ValueError,
+                    RecursionError,
+                ) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
+                    ended.append(self.refusals.refuse(record, f"not a record of alerts: {error}"))
+                    continue
+                if alert.suppressed is None:
+                    alerts.append(alert)
+                else:
+                    ended.append(self._held_back(alert, record))
         if alerts:
             await self._outbox.schedule(alerts, self._clock())
             for channel in {alert.channel for alert in alerts}:

@@ -32,6 +32,7 @@ from redis.asyncio.lock import Lock
 from redis.exceptions import RedisError
 
 from streams.core.dedupe import KEEP, Candidate, Deduper, Entry
+from streams.worker.turns import in_turns
 
 log = structlog.get_logger(__name__)
 
@@ -135,15 +136,22 @@ class _Window:
         self._keep_ms = keep_ms
         self._watermark = 0
 
-    def decide(self, candidates: Sequence[Candidate]) -> list[Entry]:
+    async def decide(self, candidates: Sequence[Candidate]) -> list[Entry]:
         """One entry a candidate, tentatively; those of positions that were decided before have their number."""
         entries = []
-        for candidate in candidates:
-            entry = self.by_position.get(candidate.position)
-            if entry is None:
-                entry = self.deduper.decide(candidate)
-                self.deduper.remember(entry)
-            entries.append(entry)
+        try:
+            async for some in in_turns(candidates):
+                for candidate in some:
+                    entry = self.by_position.get(candidate.position)
+                    if entry is None:
+                        entry = self.deduper.decide(candidate)
+                        self.deduper.remember(entry)
+                    entries.append(entry)
+        except (
+            BaseException
+        ):  # also if the task is cancelled: what stays tentative would make repeats of the next try's
+            self.deduper.rollback()
+            raise
         return entries
 
     def settle(self, entries: Sequence[Entry], cursor: int) -> None:
@@ -202,7 +210,7 @@ class Ledger:
         while True:
             if not self._epoch:
                 await self._join()
-            entries = [] if asking else self._window.decide(candidates)
+            entries = [] if asking else await self._window.decide(candidates)
             fresh = [entry for entry in entries if not entry.seq]
             if not asking and not fresh:
                 return entries

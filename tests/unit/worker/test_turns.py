@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from streams.core.dedupe import Candidate, ExactDeduper
+from streams.core.records import Headline
+from streams.worker.ledger import _Window
+from streams.worker.turns import IN_A_TURN, in_turns
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+async def test_everything_comes_in_order() -> None:
+    items = list(range(3 * IN_A_TURN + 1))
+    assert [item async for some in in_turns(items) for item in some] == items
+
+
+async def test_others_have_a_turn_between_the_parts_and_none_before_a_lone_record() -> None:
+    turns = []
+
+    async def other() -> None:
+        while True:
+            turns.append(len(done))
+            await asyncio.sleep(0)
+
+    done: list[int] = []
+    waiting = asyncio.create_task(other())
+    async for some in in_turns([1]):
+        done += some
+    assert turns == []
+    async for some in in_turns(list(range(3 * IN_A_TURN))):
+        done += some
+    waiting.cancel()
+    assert turns == [1 + IN_A_TURN, 1 + 2 * IN_A_TURN]
+
+
+async def test_a_decision_that_is_cancelled_half_way_leaves_nothing_behind() -> None:
+    window = _Window(ExactDeduper(timedelta(hours=72)), keep_ms=1)
+    candidates = [
+        Candidate(f"h-{n}", f"headlines.raw:0:{n}", NOON, Headline(headline=f"Story {n}", published=NOON))
+        for n in range(3 * IN_A_TURN)
+    ]
+    deciding = asyncio.create_task(window.decide(candidates))
+    await asyncio.sleep(0)
+    deciding.cancel()
+    await asyncio.wait([deciding])
+    assert deciding.cancelled()
+    assert {entry.verdict for entry in await window.decide(candidates)} == {"first"}
