@@ -10,12 +10,14 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
+
+from streams.core.headline import given_id
 
 #: Records of one partition that are read at once, at most.
 _AT_ONCE = 1_000
@@ -25,12 +27,15 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record. ``id`` is the producer's name for it or else the ``position``, as it is for those who work on it live."""
+    """A record. ``id`` is the producer's name for it or else the ``position``, as it is for those who work on it live.
+
+    ``timestamp`` is when Kafka received it, milliseconds since 1970, or whatever its producer said instead.
+    """
 
     topic: str
     id: str
     position: str
-    received: datetime
+    timestamp: int
     value: bytes
 
 
@@ -145,6 +150,4 @@ async def _offsets_at(
 
 def _record(record: Any) -> Record:
     position = f"{record.topic}:{record.partition}:{record.offset}"
-    names = [str(value, "utf-8", "replace")[:200] for key, value in record.headers if key == "id" and value]
-    received = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-    return Record(record.topic, names[0] if names else position, position, received, record.value or b"")
+    return Record(record.topic, given_id(record.headers) or position, position, record.timestamp, record.value or b"")

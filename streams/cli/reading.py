@@ -19,7 +19,7 @@ from streams.cli.common import UnreachableError, clock, progress
 from streams.cli.ingest import STDIN, Inputs, LeftOut
 from streams.core.dedupe import Candidate, milliseconds
 from streams.core.document import Problem, RefusedError
-from streams.core.headline import UnreadableError, read_time
+from streams.core.headline import UnreadableError, nearest_time, read_time, received_at
 from streams.core.pipeline import candidate_of, read
 from streams.core.records import Classified, Correlated, Dropped, Unique
 from streams.settings import Loaded
@@ -221,14 +221,15 @@ class Topics:
     def _raw(self, refuse: Refuse) -> Iterator[Candidate]:
         for record in _records(self._recording):
             try:
-                yield read(record.value, id=record.id, position=record.position, received=record.received)
+                received = received_at(record.timestamp)
+                yield read(record.value, id=record.id, position=record.position, received=received)
             except UnreadableError as error:
                 refuse(record.position, Unreadable(0, str(error), record.value))
 
     def _decided(self, refuse: Refuse) -> Iterator[Unique | Dropped | Classified]:
         decoders = {topic: msgspec.json.Decoder(kind) for topic, kind in self._kinds.items()}
         for record in _records(self._recording):
-            self._first = self._first or record.received
+            self._first = self._first or nearest_time(record.timestamp)
             yield from _decoded(record, decoders[record.topic], refuse)
 
     def expected(self) -> int | None:

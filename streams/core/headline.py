@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -77,6 +77,34 @@ _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 class UnreadableError(Exception):
     """A record cannot be read as a headline; the text says why, to a person."""
+
+
+#: The times that a `datetime` can hold, milliseconds since 1970, with a day at either end to reckon with.
+_TIMES = range(-62_135_510_400_000, 253_402_214_400_000)
+
+
+def received_at(milliseconds: int) -> datetime:
+    """When Kafka received a record, by the timestamp that it has.
+
+    Raises:
+        UnreadableError: that is no time. A producer may have set it, in microseconds for instance.
+    """
+    if milliseconds not in _TIMES:
+        raise UnreadableError(f"its timestamp in Kafka, {milliseconds}, is no time in milliseconds since 1970")
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def nearest_time(milliseconds: int) -> datetime:
+    """The same, and for what is no time the nearest that is one."""
+    return received_at(min(max(milliseconds, _TIMES[0]), _TIMES[-1]))
+
+
+def given_id(headers: Iterable[tuple[str, bytes]]) -> str:
+    """The id that a producer gave to a record in Kafka, by its headers; empty where it gave none."""
+    for key, value in headers:
+        if key == "id" and value:
+            return str(value, "utf-8", "replace")[:200]
+    return ""
 
 
 class _Exact(Headline, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import zip_longest
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -29,7 +29,7 @@ from streams.core.classify import Classifier
 from streams.core.correlate import Event, event_of
 from streams.core.decide import Firing, fire
 from streams.core.dedupe import Candidate, Entry
-from streams.core.headline import UnreadableError
+from streams.core.headline import UnreadableError, given_id, nearest_time, received_at
 from streams.core.records import Alert, Classified, Correlated, Delivery, Dropped, Invalid, Place, Unique
 from streams.worker.chunks import Chunk, ChunkConsumer
 from streams.worker.correlation import Considered, CorrelationLog
@@ -84,22 +84,9 @@ class Stage(Protocol):
         """What comes of some records, in their order. May be called again for the same ones, and then says the same."""
 
 
-def received(record: Record) -> datetime:
-    """When Kafka received a record."""
-    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
-
-
 def position(record: Record) -> str:
     """Where a record stands: ``topic:partition:offset``."""
     return f"{record.topic}:{record.partition}:{record.offset}"
-
-
-def _name(record: Record) -> str:
-    """The id that the producer gave to a record; empty where it gave none."""
-    for key, value in record.headers:
-        if key == "id" and value:
-            return str(value, "utf-8", "replace")[:200]
-    return ""
 
 
 class Refusals:
@@ -114,7 +101,7 @@ class Refusals:
         place = position(record)
         invalid = Invalid(
             position=place,
-            received=received(record),
+            received=nearest_time(record.timestamp),
             stage=self._stage,
             reason=reason[:_REASON],
             original=(record.value or b"")[:keep],
@@ -182,9 +169,10 @@ class Deduplicate:
     def _read(self, record: Record) -> Candidate | Output:
         """What is to be decided on, or why it cannot be."""
         place = position(record)
-        name = _name(record) or place
+        name = given_id(record.headers) or place
         try:
-            return pipeline.read(record.value or b"", id=name, position=place, received=received(record))
+            received = received_at(record.timestamp)
+            return pipeline.read(record.value or b"", id=name, position=place, received=received)
         except UnreadableError as error:
             return self.refusals.refuse(record, str(error))
         except Exception as error:  # noqa: BLE001 - one record must not hold up the others

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
+import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.errors import MessageSizeTooLargeError
 
@@ -27,10 +28,10 @@ class NothingToDecide:
         return []
 
 
-async def refused(value: bytes) -> Invalid:
+async def refused(value: bytes, timestamp: int = 0) -> Invalid:
     """What becomes of a raw record, which must fit into one request to the broker."""
     record: Any = ConsumerRecord(
-        *("headlines.raw", 0, 7), timestamp=0, timestamp_type=0, key=None, value=value, checksum=None,
+        *("headlines.raw", 0, 7), timestamp=timestamp, timestamp_type=0, key=None, value=value, checksum=None,
         serialized_key_size=0, serialized_value_size=len(value), headers=(),
     )  # fmt: skip
     stage = Deduplicate(Topics(), cast("Ledger", NothingToDecide()))
@@ -44,6 +45,13 @@ async def test_a_large_record_that_is_unreadable_is_refused_with_as_much_of_it_a
     invalid = await refused(b"{" + b"x" * 1_000_000)
     assert invalid.original == b"{" + b"x" * (KEPT - 1)
     assert invalid.position == "headlines.raw:0:7"
+
+
+@pytest.mark.parametrize("timestamp", [1_764_284_400_000_000, -62_135_596_800_001, 2**63 - 1])
+async def test_a_record_whose_time_is_none_is_refused_as_any_other(timestamp: int) -> None:
+    invalid = await refused(b'{"headline": "Oil rises", "published": "2026-03-01T12:00:00Z"}', timestamp)
+    assert invalid.reason == f"its timestamp in Kafka, {timestamp}, is no time in milliseconds since 1970"
+    assert invalid.original
 
 
 def test_the_largest_headline_that_can_be_read_leaves_room_for_what_the_agents_add() -> None:
