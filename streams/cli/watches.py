@@ -1,4 +1,4 @@
-"""What a worker reads again when the user's files change: the taxonomy, and the rules with who is told of them."""
+"""What a worker reads again when the user's files change: rules with who is told of them, and the taxonomy they ask for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alerts.rulefile import places_of_rules
-from streams.cli.plan import Rulebook, load_rulebook, load_taxonomy
+from streams.cli.plan import Rulebook, load_rulebook
 from streams.core.classify import Classifier
 from streams.core.document import Problem, RefusedError
 from streams.settings import Loaded
@@ -19,26 +19,48 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Stamps:
-    """The stamps of the files that are watched."""
+class Read:
+    """What the files say, checked together."""
 
-    taxonomy: Stamp
-    rules: Stamp
+    rules: InForce
+    classifier: Classifier
 
-    @classmethod
-    def of(cls, loaded: Loaded) -> Stamps:
-        """Take them now."""
-        return cls(stamp(_taxonomy(loaded)), stamp(_rules(loaded)))
-
-
-def _taxonomy(loaded: Loaded) -> list[Path]:
-    return [loaded.path(path) for path in loaded.settings.taxonomy]
+    @property
+    def revision(self) -> str:
+        """Those of both, for the log."""
+        return f"{self.rules.revision}, taxonomy {self.classifier.taxonomy.revision}"
 
 
-def _rules(loaded: Loaded) -> list[Path]:
+class Both:
+    """The rules and the taxonomy in force, replaced together: a topic may get another name in both at once."""
+
+    def __init__(self, rules: Current[InForce], classifier: Current[Classifier]) -> None:
+        self._rules = rules
+        self._classifier = classifier
+
+    @property
+    def value(self) -> Read:
+        """What is in force now."""
+        return Read(self._rules.value, self._classifier.value)
+
+    @value.setter
+    def value(self, read: Read) -> None:
+        before = self._rules.value
+        if (read.rules.revision, read.rules.routing) != (before.revision, before.routing):
+            self._rules.value = read.rules
+        self._classifier.value = read.classifier
+
+
+def stamp_of(loaded: Loaded) -> Stamp:
+    """The stamp of the files that are watched, now."""
+    return stamp(_watched(loaded))
+
+
+def _watched(loaded: Loaded) -> list[Path]:
     """The files that say which headlines matter and who is told, and how channels are named."""
     settings = loaded.settings
     return [
+        *(loaded.path(path) for path in settings.taxonomy),
         *(loaded.path(path) for path in settings.rules),
         loaded.path(settings.channels),
         loaded.path(settings.subscriptions),
@@ -46,53 +68,22 @@ def _rules(loaded: Loaded) -> list[Path]:
     ]
 
 
-def watch_taxonomy(
-    loaded: Loaded, classifier: Current[Classifier], rules: Current[InForce], read_at: Stamp
-) -> Watch[Classifier]:
-    """A watch that puts a changed taxonomy in force, unless one of ``rules`` asks for a topic that it lacks.
+def watch_files(loaded: Loaded, in_force: Both, channels: Collection[str], read_at: Stamp) -> Watch[Read]:
+    """A watch that puts changed files in force, all of them or none, for the ``channels`` that are open.
 
-    ``read_at`` is the stamp of the files from before ``classifier`` was made of them.
-    """
-    paths = _taxonomy(loaded)
-
-    def build() -> Classifier:
-        taxonomy = load_taxonomy(paths)
-        known = {topic.name.casefold() for topic in taxonomy.topics}
-        asking: dict[str, list[str]] = {}
-        for rule in rules.value.matcher.ruleset.rules:
-            for topic in sorted(rule.query.values("topic") - known):
-                asking.setdefault(topic, []).append(rule.name)
-        if asking:
-            raise RefusedError(_gone(topic, asking[topic], loaded) for topic in sorted(asking))
-        return Classifier(taxonomy)
-
-    return Watch("taxonomy", paths, build, classifier, read_at=read_at, revision=lambda built: built.taxonomy.revision)
-
-
-def watch_rules(loaded: Loaded, rules: Current[InForce], channels: Collection[str], read_at: Stamp) -> Watch[InForce]:
-    """A watch that puts changed rules, routes and subscriptions in force, for the ``channels`` that are open.
-
-    ``read_at`` is the stamp of the files from before ``rules`` was made of them.
+    ``read_at`` is the stamp of the files from before what is ``in_force`` was made of them.
     """
 
-    def build() -> InForce:
+    def build() -> Read:
         book = load_rulebook(loaded)
         if strange := [channel.name for channel in book.used_channels() if channel.name not in channels]:
             raise RefusedError(_not_open(name, book, loaded) for name in strange)
-        return book.in_force()
+        classifier = in_force.value.classifier
+        if classifier.taxonomy.revision != book.taxonomy.revision:
+            classifier = Classifier(book.taxonomy)
+        return Read(book.in_force(), classifier)
 
-    return Watch("rules", _rules(loaded), build, rules, read_at=read_at, revision=lambda built: built.revision)
-
-
-def _gone(topic: str, asking: Sequence[str], loaded: Loaded) -> Problem:
-    """That rules ask for a topic which the files of the taxonomy had and have no more, and where these rules stand."""
-    return Problem(
-        str(loaded.path(loaded.settings.taxonomy[0])),
-        0,
-        0,
-        f"the topic `{topic}` is gone, which {_ask(len(asking))} for: {_told(asking, loaded)}",
-        "keep the topic, or change the rules before",
-    )
+    return Watch("rules", _watched(loaded), build, in_force, read_at=read_at, revision=lambda read: read.revision)
 
 
 def _not_open(channel: str, book: Rulebook, loaded: Loaded) -> Problem:
@@ -113,10 +104,6 @@ def _told(names: Sequence[str], loaded: Loaded) -> str:
     places = places_of_rules(loaded.path(path) for path in loaded.settings.rules)
     told = [f"`{name}` ({at.file}:{at.line})" if (at := places.get(name)) else f"`{name}`" for name in names[:_NAMED]]
     return ", ".join(told) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-
-
-def _ask(count: int) -> str:
-    return "a rule asks" if count == 1 else f"{count} rules ask"
 
 
 def _name(count: int) -> str:

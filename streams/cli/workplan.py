@@ -8,7 +8,7 @@ from datetime import datetime
 from alerts.delivery import RetrySchedule
 from streams.cli.plan import deduper_of, load_rulebook
 from streams.cli.services import Addresses
-from streams.cli.watches import Stamps, watch_rules, watch_taxonomy
+from streams.cli.watches import Both, stamp_of, watch_files
 from streams.core.classify import Classifier
 from streams.settings import Loaded
 from streams.worker.app import Plan
@@ -24,7 +24,7 @@ def make_plan(loaded: Loaded, where: Addresses, clock: Callable[[], datetime]) -
     """
     settings = loaded.settings
     # Before the files are read, so that what is saved meanwhile is a change.
-    stamps = Stamps.of(loaded)
+    read_at = stamp_of(loaded)
     book = load_rulebook(loaded)
     notifiers, unopened = book.open_channels(loaded.environ)
     classifier, rules = Current(Classifier(book.taxonomy)), Current(book.in_force())
@@ -50,8 +50,5 @@ def make_plan(loaded: Loaded, where: Addresses, clock: Callable[[], datetime]) -
         retries=RetrySchedule(
             waits=settings.delivery.retry_after or RetrySchedule().waits, max_age=settings.delivery.max_age
         ),
-        watches=[
-            *([watch_taxonomy(loaded, classifier, rules, stamps.taxonomy)] if settings.taxonomy else []),
-            watch_rules(loaded, rules, notifiers, stamps.rules),
-        ],
+        watches=[watch_files(loaded, Both(rules, classifier), notifiers, read_at)],
     )

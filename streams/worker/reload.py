@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -42,6 +42,12 @@ class Current(Generic[T]):
         self.value = value
 
 
+class Replaceable(Protocol[T]):
+    """What has a ``value`` that is in force, and takes another: a `Current`, or several that are replaced together."""
+
+    value: T
+
+
 class Watch(Generic[T]):
     """Puts what ``build`` makes of the files of ``paths`` in force whenever they have changed.
 
@@ -55,7 +61,7 @@ class Watch(Generic[T]):
         name: str,
         paths: Sequence[Path],
         build: Callable[[], T],
-        current: Current[T],
+        current: Replaceable[T],
         *,
         read_at: Stamp,
         revision: Callable[[T], str] = lambda _: "",

@@ -6,16 +6,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from alerts.rulefile import load_rules
 from streams.cli import watches, workplan
 from streams.cli.plan import Rulebook, load_rulebook, load_taxonomy
 from streams.cli.services import Addresses
-from streams.cli.watches import Stamps, watch_rules, watch_taxonomy
+from streams.cli.watches import Both, Read, stamp_of, watch_files
 from streams.core.classify import Classifier
 from streams.core.document import RefusedError
-from streams.core.match import Matcher
 from streams.settings import Loaded, load
-from streams.worker.reload import Current, Watch, stamp
+from streams.worker.reload import Current, Watch
 from streams.worker.rules import InForce
 
 TOPIC = """\
@@ -36,28 +34,61 @@ def test_a_taxonomy_is_read_from_what_kubernetes_mounts_and_beside_an_editors_lo
     assert [topic.name for topic in load_taxonomy([tmp_path]).topics] == ["lakes", "rivers"]
 
 
-async def test_a_topic_that_is_gone_is_told_with_the_rules_that_ask_for_it(tmp_path: Path) -> None:
-    (tmp_path / "taxonomy").mkdir()
-    (tmp_path / "rules").mkdir()
-    for name in ("rivers", "lakes"):
-        (tmp_path / "taxonomy" / f"{name}.yaml").write_text(TOPIC.format(name=name))
-    rule = "  - {{name: {}, when: 'topic:rivers', channels: [desk]}}\n"
-    (tmp_path / "rules" / "a.yaml").write_text("rules:\n" + "".join(map(rule.format, ("flood", "drought"))))
-    (tmp_path / "wirewatch.yaml").write_text("taxonomy: [taxonomy]\n")
-    loaded = load(tmp_path / "wirewatch.yaml", {})
-    rules = load_rules([tmp_path / "rules"])
-    folder = tmp_path / "taxonomy"
-    classifier = Current(Classifier(load_taxonomy([folder])))
-    watch = watch_taxonomy(loaded, classifier, Current(InForce(Matcher(rules))), stamp([folder]))
-    (folder / "rivers.yaml").unlink()
-    with capture_logs() as logs:
-        for _ in range(2):
-            await watch.look()
-    [refused] = [entry for entry in logs if entry["event"] == "refused"]
+RULES = """\
+rules:
+  - {{name: flood, when: 'topic:{topic}', channels: [desk]}}
+  - {{name: drought, when: 'topic:{topic}', channels: [desk]}}
+"""
+
+
+def desk_of(folder: Path) -> tuple[Loaded, Current[InForce], Current[Classifier], Watch[Read]]:
+    """A desk with a topic, two rules that ask for it, and a watch on its files."""
+    for name in ("taxonomy", "rules"):
+        (folder / name).mkdir()
+    (folder / "taxonomy" / "rivers.yaml").write_text(TOPIC.format(name="rivers"))
+    (folder / "rules" / "a.yaml").write_text(RULES.format(topic="rivers"))
+    (folder / "channels.yaml").write_text(CHANNELS)
+    (folder / "wirewatch.yaml").write_text("taxonomy: [taxonomy]\n")
+    loaded = load(folder / "wirewatch.yaml", {})
+    book = load_rulebook(loaded)
+    rules, classifier = Current(book.in_force()), Current(Classifier(book.taxonomy))
+    return loaded, rules, classifier, watch_files(loaded, Both(rules, classifier), {"desk"}, stamp_of(loaded))
+
+
+async def test_a_topic_that_is_gone_is_told_at_the_rules_that_ask_for_it(tmp_path: Path) -> None:
+    _, rules, classifier, watch = desk_of(tmp_path)
+    before = rules.value, classifier.value
+    taxonomy = tmp_path / "taxonomy" / "rivers.yaml"
+    told = await _looked(watch, taxonomy.write_text(TOPIC.format(name="lakes")))
     file = tmp_path / "rules" / "a.yaml"
-    assert refused["problem"] == (
-        f"the topic `rivers` is gone, which 2 rules ask for: `drought` ({file}:3), `flood` ({file}:2)"
-    )
+    assert [entry["place"].rsplit(":", 1)[0] for entry in told if entry["event"] == "refused"] == [
+        f"{file}:2",
+        f"{file}:3",
+    ]
+    assert (rules.value, classifier.value) == before
+
+
+async def test_a_topic_may_get_another_name_with_the_rules_that_ask_for_it(tmp_path: Path) -> None:
+    _, rules, classifier, watch = desk_of(tmp_path)
+    (tmp_path / "taxonomy" / "rivers.yaml").write_text(TOPIC.format(name="waters"))
+    [taken] = await _looked(watch, (tmp_path / "rules" / "a.yaml").write_text(RULES.format(topic="waters")))
+    assert taken["event"] == "what changed is in force"
+    assert [match.topic for match in classifier.value.classify("The Rhine rises")] == ["waters"]
+    assert {str(rule.query) for rule in rules.value.matcher.ruleset.rules} == {"topic:waters"}
+
+
+async def test_rules_stay_where_only_the_taxonomy_changes_and_so_does_that_where_only_rules_do(tmp_path: Path) -> None:
+    _, rules, classifier, watch = desk_of(tmp_path)
+    first, read = rules.value, classifier.value
+    taxonomy = tmp_path / "taxonomy" / "rivers.yaml"
+    await _looked(watch, taxonomy.write_text(TOPIC.format(name="rivers").replace("0.9", "0.95")))
+    assert rules.value is first
+    assert classifier.value is not read
+    read = classifier.value
+    file = tmp_path / "rules" / "a.yaml"
+    await _looked(watch, file.write_text(RULES.format(topic="rivers").replace("drought", "low-water")))
+    assert rules.value is not first
+    assert classifier.value is read
 
 
 def test_a_plan_stamps_the_files_before_it_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +103,7 @@ def test_a_plan_stamps_the_files_before_it_reads_them(tmp_path: Path, monkeypatc
     where = Addresses({}, "", {}, "", tmp_path, None)
     with pytest.raises(RefusedError):
         workplan.make_plan(load(None, {}), where, lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    assert order == ["stamp", "stamp", "read"]
+    assert order == ["stamp", "read"]
 
 
 CHANNELS = """\
@@ -82,7 +113,7 @@ channels:
 """
 
 
-async def _looked(watch: Watch[InForce], _written: int) -> list[dict[str, str]]:
+async def _looked(watch: Watch[Read], _written: int) -> list[dict[str, str]]:
     """What the log says when the watch has looked twice after a file was written."""
     with capture_logs() as logs:
         for _ in range(2):
@@ -97,8 +128,9 @@ async def test_changed_rules_and_subscriptions_are_taken_up_and_wrong_ones_refus
     (tmp_path / "wirewatch.yaml").write_text("rules: [rules.yaml]\nroutes: routes.yaml\n")
     (tmp_path / "routes.yaml").write_text("route: {}\n")
     loaded = load(tmp_path / "wirewatch.yaml", {})
-    rules = Current(load_rulebook(loaded).in_force())
-    watch = watch_rules(loaded, rules, {"desk"}, Stamps.of(loaded).rules)
+    book = load_rulebook(loaded)
+    rules = Current(book.in_force())
+    watch = watch_files(loaded, Both(rules, Current(Classifier(book.taxonomy))), {"desk"}, stamp_of(loaded))
     first = rules.value
 
     [refused, kept] = await _looked(
@@ -111,7 +143,7 @@ async def test_changed_rules_and_subscriptions_are_taken_up_and_wrong_ones_refus
     assert rules.value is first
 
     [taken] = await _looked(watch, rules_file.write_text("rules:\n  - {name: oil, when: crude, channels: [desk]}\n"))
-    assert taken["revision"] == rules.value.revision != first.revision
+    assert taken["revision"].split(",")[0] == rules.value.revision != first.revision
 
     await _looked(watch, (tmp_path / "routes.yaml").write_text("route: {mute: [daily]}\n"))
     assert rules.value.routing.root.mute
