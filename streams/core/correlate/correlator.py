@@ -27,11 +27,17 @@ class _Once:
 
     stories: dict[str, int] = field(default_factory=dict)
 
-    def again(self, story: str, at: int) -> bool:
-        """Whether the rule has fired on a story; from now on it has."""
+    def has(self, story: str, at: int) -> bool:
+        """Whether the rule has fired on a story. That it goes on is noted."""
         last = self.stories.get(story)
-        self.stories[story] = at if last is None else max(at, last)
-        return last is not None and at - last < ONCE
+        if last is None or at - last >= ONCE:
+            return False
+        self.note(story, at)
+        return True
+
+    def note(self, story: str, at: int) -> None:
+        """The rule has fired on a story."""
+        self.stories[story] = max(at, self.stories.get(story, at))
 
     def forget(self, before: int) -> None:
         """Drop the stories of which nothing has come since."""
@@ -84,10 +90,12 @@ class _Remembering:
 
     def because(self, at: int, headline: Classified) -> tuple[bool, str | None]:
         """Whether the rule fires by a headline that it matched, and what of several headlines it took."""
-        if self.once is not None and self.once.again(headline.story_id, at):
+        if self.once is not None and self.once.has(headline.story_id, at):
             return False, None
         if self.counting is None:
             return True, None
+        if self.once is not None:  # a story counts once, whether its rule is reached by it or not
+            self.once.note(headline.story_id, at)
         # Every topic counts, also those behind the first that is reached.
         reached = [self.counting.fires(key, at, headline) for key in keys_of(headline, self.counted_by)]
         because = next((reason for reason in reached if reason is not None), None)
@@ -102,6 +110,8 @@ class _Remembering:
                 return reason
         for by, restraint in self.restraints:
             restraint.passed(keys_of(headline, by), at)
+        if self.once is not None:
+            self.once.note(headline.story_id, at)
         return None
 
     def forget(self, watermark: int) -> None:

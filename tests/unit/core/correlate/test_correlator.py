@@ -191,6 +191,19 @@ def test_a_rule_that_asks_for_the_sources_of_a_story_fires_once_on_it() -> None:
     assert [len(desk.take(headline, repeat=True)) for headline in told] == [0, 1, 0, 0]
 
 
+def test_a_rule_that_asks_for_the_sources_of_a_story_still_fires_on_it_where_it_was_held_back() -> None:
+    desk = Desk(rule("oil AND story.sources:>=2", active=(parse_hours("14:00-18:00"),)))
+    told = [classified(at=timedelta(hours=n), story_sources=n + 1, number=n + 1) for n in range(4)]
+    fired = [[firing.suppressed is None for firing in desk.take(headline)] for headline in told]
+    assert fired == [[], [False], [True], []]
+
+
+def test_a_story_counts_once_for_a_rule_that_asks_for_its_sources_and_for_a_burst() -> None:
+    desk = Desk(rule("oil AND story.sources:>=2", condition=Burst(timedelta(hours=1), count=2)))
+    told = [classified(at=n * MINUTE, story_sources=2, number=n + 1, story=story) for n, story in enumerate("aaab")]
+    assert desk.told(told) == [False, False, False, True]
+
+
 def test_rules_without_a_memory_are_not_its_affair() -> None:
     desk = Desk(rule(), rule(name="hours", active=(parse_hours("mon"),)))
     assert desk.event(classified()) is None
