@@ -37,8 +37,8 @@ class Firing(msgspec.Struct, kw_only=True, frozen=True, gc=False):
 
     @property
     def moment(self) -> datetime:
-        """When it fires, in event time: when the headline was published, and never after it was received."""
-        return self.at or min(self.headline.headline.published, self.headline.received)
+        """When it fires, in event time."""
+        return self.at or self.headline.moment
 
 
 class Router(Protocol):
@@ -58,7 +58,7 @@ class RuleChannels:
 
 def fire(headline: Classified, matches: Iterable[RuleMatch]) -> Iterator[Firing]:
     """The firings of the rules among them that have no memory."""
-    moment = headline.headline.published
+    moment = headline.moment
     for match in matches:
         if not match.rule.remembers:
             yield Firing(rule=match.rule, headline=headline, spans=match.spans, suppressed=match.rule.idle(moment))

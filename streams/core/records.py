@@ -141,6 +141,11 @@ class Classified(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, 
     topics: tuple[TopicMatch, ...] = ()
     schema: int = SCHEMA
 
+    @property
+    def moment(self) -> datetime:
+        """When it happened: when it was published, and never after it was received, whatever its source says."""
+        return min(self.headline.published, self.received)
+
 
 class Place(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """Where one event stands in the log of what rules remember.

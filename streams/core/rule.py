@@ -110,7 +110,7 @@ class Rule:
         """Whether the rule is about such a headline, whatever its words: of that kind, and no later than the expiry."""
         if self.story != "every" and self.story != _STORY_OF_KIND[headline.kind]:
             return False
-        return self.expiry is None or headline.headline.published.astimezone(UTC).date() <= self.expiry
+        return self.expiry is None or headline.moment.astimezone(UTC).date() <= self.expiry
 
     @cached_property
     def revision(self) -> str:

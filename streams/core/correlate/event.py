@@ -51,7 +51,7 @@ def event_of(headline: Classified, matches: Iterable[RuleMatch], *, repeat: bool
     )
     if not hits:
         return None
-    at = round(min(headline.headline.published, headline.received).timestamp() * 1000)
+    at = round(headline.moment.timestamp() * 1000)
     return Event(position=headline.position, at=at, headline=headline, hits=hits, repeat=repeat)
 
 

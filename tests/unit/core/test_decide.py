@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from streams.core.decide import RuleChannels, alert_id, fire
+from streams.core.hours import parse_hours
 from streams.core.match import Matcher
 from streams.core.query import compile_query
 from streams.core.records import Alert, Classified, FiredRule, Headline, Span
@@ -44,6 +45,15 @@ def test_a_staged_rule_fires_and_alerts_nobody() -> None:
     (firing,) = fire(headline, Matcher(RuleSet([dataclasses.replace(OIL, stage="staged")])).match(headline))
     assert firing.rule.name == "oil"
     assert all(alert.suppressed for alert in RuleChannels().alerts(firing))
+
+
+def test_hours_and_expiry_go_by_event_time_which_is_never_after_the_receipt() -> None:
+    headline = msgspec.structs.replace(classified("Oil"), received=NOON - timedelta(hours=16))  # at 20:00 the day before
+    in_hours = dataclasses.replace(OIL, active=(parse_hours("08:00-18:00"),))
+    (firing,) = fire(headline, Matcher(RuleSet([in_hours])).match(headline))
+    assert firing.suppressed is not None
+    until_then = dataclasses.replace(OIL, expiry=headline.received.date())
+    assert Matcher(RuleSet([until_then])).match(headline)
 
 
 def test_an_alert_carries_the_rule_as_it_stood() -> None:
