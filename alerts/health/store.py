@@ -7,8 +7,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 from redis.asyncio import Redis
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Disabled(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -109,7 +112,13 @@ class RedisHealth:
 
     async def disabled(self) -> dict[str, Disabled]:
         found: Any = await self._redis.hgetall(self._disabled)
-        return {name.decode(): _disabled.decode(value) for name, value in found.items()}
+        disabled = {}
+        for name, value in found.items():
+            try:
+                disabled[name.decode()] = _disabled.decode(value)
+            except msgspec.DecodeError as error:  # by another version
+                log.warning("unreadable, so the channel counts as enabled", channel=name.decode(), error=str(error))
+        return disabled
 
     async def disable(self, disabled: Disabled) -> bool:
         # typed as str by redis-py, though bytes go

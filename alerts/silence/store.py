@@ -11,9 +11,12 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
+import structlog
 from redis.asyncio import Redis
 
 from alerts.silence.silence import KEPT, Silence, make_silence
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _decode = msgspec.json.Decoder(Silence).decode
 _encode = msgspec.json.Encoder().encode
@@ -134,10 +137,15 @@ class RedisSilences:
         return await self._redis.transaction(change, self._key, value_from_callable=True)
 
     async def _read(self, client: Any) -> dict[str, Silence]:
+        """The silences by id, without those that cannot be read: they may come from another version."""
         found = {}
-        for value in (await client.hgetall(self._key)).values():
-            silence = _decode(value)
-            found[silence.id] = silence
+        for name, value in (await client.hgetall(self._key)).items():
+            try:
+                silence = _decode(value)
+            except msgspec.DecodeError as error:
+                log.warning("a silence cannot be read and silences nothing", id=name.decode(), error=str(error))
+            else:
+                found[silence.id] = silence
         return found
 
 

@@ -16,6 +16,12 @@ import msgspec
 #: The version of the schemas below. It rises with any change that a reader of a topic must know of.
 SCHEMA = 1
 
+#: A time. One without a zone is no record of ours: whoever reckons with it fails.
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+#: The id of an alert: one word.
+AlertId = Annotated[str, msgspec.Meta(pattern=r"^\S{1,200}$")]
+
 #: What became of a headline after it was sent (IPTC ninjs ``pubstatus``, in a desk's words).
 Status = Literal["usable", "corrected", "canceled"]
 
@@ -36,7 +42,7 @@ class Headline(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
     """
 
     headline: str
-    published: datetime
+    published: Moment
     source: str = "unknown"
     url: str | None = None
     id: str | None = None
@@ -58,14 +64,14 @@ class Unique(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=F
     id: str
     seq: int
     position: str
-    received: datetime
+    received: Moment
     headline: Headline
     story_id: str
     kind: Kind = "first"
     update_of: str | None = None
     reason: str | None = None
     story_sources: int = 1
-    story_began: datetime | None = None
+    story_began: Moment | None = None
     schema: int = SCHEMA
 
 
@@ -75,13 +81,13 @@ class Dropped(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=
     id: str
     seq: int
     position: str
-    received: datetime
+    received: Moment
     headline: Headline
     story_id: str
     duplicate_of: str
     reason: str
     story_sources: int = 1
-    story_began: datetime | None = None
+    story_began: Moment | None = None
     schema: int = SCHEMA
 
 
@@ -93,7 +99,7 @@ class Invalid(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=
     """
 
     position: str
-    received: datetime
+    received: Moment
     stage: str
     reason: str
     original: bytes
@@ -130,14 +136,14 @@ class Classified(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, 
     id: str
     seq: int
     position: str
-    received: datetime
+    received: Moment
     headline: Headline
     story_id: str
     kind: Kind = "first"
     update_of: str | None = None
     reason: str | None = None
     story_sources: int = 1
-    story_began: datetime | None = None
+    story_began: Moment | None = None
     topics: tuple[TopicMatch, ...] = ()
     schema: int = SCHEMA
 
@@ -156,7 +162,7 @@ class Place(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
 
     number: Annotated[str, msgspec.Meta(pattern=r"^\d+-\d+$")]
     position: str | None = None
-    at: datetime | None = None
+    at: Moment | None = None
 
 
 class Correlated(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -196,8 +202,8 @@ class Grouping(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
     """
 
     key: str
-    wait: float = 0.0
-    interval: float = 0.0
+    wait: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    interval: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
 
 class Alert(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -208,7 +214,7 @@ class Alert(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     sent to nobody, where that is so.
     """
 
-    alert_id: str
+    alert_id: AlertId
     channel: str
     rule: FiredRule
     headline: Classified
@@ -224,12 +230,12 @@ class Delivery(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
     the channel is disabled. ``status_code`` is the receiver's HTTP status, where it gave one.
     """
 
-    alert_id: str
+    alert_id: AlertId
     channel: str
     rule: str
     outcome: Outcome
     attempt: int
-    at: datetime
+    at: Moment
     status_code: int | None = None
     reason: str | None = None
     schema: int = SCHEMA
@@ -243,7 +249,7 @@ class Feedback(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
     """
 
     id: str
-    at: datetime
+    at: Moment
     by: str
     useful: bool
     channel: str

@@ -76,3 +76,12 @@ async def test_an_enabled_channel_begins_anew(store: HealthStore) -> None:
     assert (await store.failing(), await store.disabled()) == ({"log": NOON}, {})
     assert await store.disable(GONE) is True
     assert not (await store.disabled())["desk"].told
+
+
+async def test_what_another_version_wrote_of_a_channel_is_passed_over(server: embedded.Redis) -> None:
+    async with Redis.from_url(server.url) as client:
+        await client.flushall()
+        store = RedisHealth(client, prefix="test")
+        await store.disable(GONE)
+        await client.hset("test:{health}:disabled", "strange", '{"state": "off"}')
+        assert await store.disabled() == {"desk": GONE}

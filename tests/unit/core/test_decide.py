@@ -48,7 +48,9 @@ def test_a_staged_rule_fires_and_alerts_nobody() -> None:
 
 
 def test_hours_and_expiry_go_by_event_time_which_is_never_after_the_receipt() -> None:
-    headline = msgspec.structs.replace(classified("Oil"), received=NOON - timedelta(hours=16))  # at 20:00 the day before
+    headline = msgspec.structs.replace(
+        classified("Oil"), received=NOON - timedelta(hours=16)
+    )  # at 20:00 the day before
     in_hours = dataclasses.replace(OIL, active=(parse_hours("08:00-18:00"),))
     (firing,) = fire(headline, Matcher(RuleSet([in_hours])).match(headline))
     assert firing.suppressed is not None
