@@ -124,11 +124,10 @@ async def test_projects_in_one_redis_have_silences_of_their_own(redis: Redis) ->
 async def test_a_silence_of_another_version_is_passed_over(redis: Redis) -> None:
     store = RedisSilences(redis)
     await store.add(silence("a"))
-    [name] = [key.decode() for key in await redis.keys() if await redis.type(key) == b"hash"]
-    await redis.hset(name, "strange", '{"id": "strange", "matchers": []}')
+    await redis.hset(store._key, "strange", '{"id": "strange", "matchers": []}')
     assert await store.all() == [silence("a")]
     assert await store.add(silence("b"))
-    assert await store.all() == [silence("a"), silence("b")]
+    assert {some.query for some in await store.all()} == {"a", "b"}
 
 
 async def test_a_silence_of_a_button_is_seen_by_whoever_looks(redis: Redis) -> None:
