@@ -177,8 +177,10 @@ class BatchProducer(Producer):
             if parcel.outputs and parcel.size + size > limit:
                 yield parcel
                 parcel = _Parcel(topic, partition, producer.create_batch())
-            added = parcel.batch.append(timestamp=timestamp_ms, key=output.key, value=output.value)
-            assert added is not None, "a batch takes its first record whatever its size, and up to MAX_BATCH bytes"
+            if not _added(parcel, output, timestamp_ms):  # fuller than was reckoned
+                yield parcel
+                parcel = _Parcel(topic, partition, producer.create_batch())
+                _added(parcel, output, timestamp_ms)  # the first, whatever its size
             parcel.outputs.append(output)
             parcel.size += size
         if parcel.outputs:
@@ -227,6 +229,11 @@ class BatchProducer(Producer):
             with contextlib.suppress(KafkaError, TimeoutError):
                 async with asyncio.timeout(1.0):
                     await cast("AIOKafkaProducer", producer).stop()
+
+
+def _added(parcel: _Parcel, output: Output, timestamp_ms: int) -> bool:
+    """Whether the batch took a record. It takes its first whatever its size, and others up to `MAX_BATCH` bytes."""
+    return parcel.batch.append(timestamp=timestamp_ms, key=output.key, value=output.value) is not None
 
 
 async def _send(producer: AIOKafkaProducer, parcels: Sequence[_Parcel]) -> list[tuple[_Parcel, KafkaError]]:

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from streams.worker.app import create_app
 from streams.worker.clients import admin_client
-from streams.worker.publish import BatchProducer, InvalidRecordError, Output, PublishError
+from streams.worker.publish import MAX_BATCH, BatchProducer, InvalidRecordError, Output, PublishError
 from tests.integration.rig import Pipeline, raw, until
 
 pytestmark = pytest.mark.services
@@ -121,6 +121,17 @@ async def test_batches_of_a_topic_that_takes_little_are_small_from_then_on(
     assert producer._producer is renewed, "nothing was refused, so nothing had to be sent twice"
     published = sorted(record["n"] for record in await pipeline.records(topic))
     assert published == sorted(list(range(50)) * (rounds + 1))
+
+
+async def test_records_that_fill_a_batch_to_its_last_bytes_are_published(
+    pipeline: Pipeline, producer: BatchProducer
+) -> None:
+    topic = pipeline.topics.unique
+    for missing in range(0, 60, 10):  # around what the head of a batch takes
+        half = (MAX_BATCH - 2 * 33 - missing) // 2
+        outputs = [Output(topic, b'{"n": %d}' % n + b" " * (half - 8), b"k") for n in range(2)]
+        assert await producer.publish(outputs, timestamp_ms=NOW) == []
+    assert sorted(record["n"] for record in await pipeline.records(topic)) == [0] * 6 + [1] * 6
 
 
 async def test_a_record_that_a_compacted_topic_refuses_is_told_apart_from_its_neighbours(
