@@ -21,7 +21,7 @@ def notice(disabled: Disabled, to: str) -> Alert:
     )
     name = hashlib.sha256(f"{RULE}\n{disabled.channel}\n{disabled.since.isoformat()}".encode()).hexdigest()[:32]
     return Alert(
-        alert_id=alert_id(RULE, name, to),
+        alert_id=alert_id(RULE, name, text, to),
         channel=to,
         rule=FiredRule(name=RULE, title="A channel is disabled", severity="high", revision=""),
         headline=Classified(

@@ -89,8 +89,8 @@ class AsDecided:
         """Bring them into order. Of a record that is there twice, after a crash, the second is left out."""
         last = ""
         for _, record, late in in_place(((one.seq, one) for one in records), self.ahead):
-            if record.id != last:
-                last = record.id
+            if record.position != last:
+                last = record.position
                 self.late += late
                 yield Candidate(record.id, record.position, record.received, record.headline)
 

@@ -69,8 +69,9 @@ def try_out(
 def sample(channel: str) -> Alert:
     """An alert that nobody can take for news; every one is another, so that no receiver takes it for a repeat."""
     now, name = clock(), f"test-{uuid.uuid4()}"
+    text = f"TEST: wirewatch tries the channel {channel}, this is no news"
     return Alert(
-        alert_id=alert_id(RULE, name, channel),
+        alert_id=alert_id(RULE, name, text, channel),
         channel=channel,
         rule=FiredRule(name=RULE, title="Test, no news", severity="info", revision=""),
         headline=Classified(
@@ -79,7 +80,7 @@ def sample(channel: str) -> Alert:
             position="",
             received=now,
             headline=Headline(
-                headline=f"TEST: wirewatch tries the channel {channel}, this is no news",
+                headline=text,
                 published=now,
                 source="wirewatch",
             ),

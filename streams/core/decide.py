@@ -68,7 +68,7 @@ def alert_of(firing: Firing, channel: str, *, suppressed: str | None = None, gro
     """The alert that tells ``channel`` of a firing; ``suppressed`` is the router's reason why it does not."""
     rule = firing.rule
     return Alert(
-        alert_id=alert_id(rule.name, firing.headline.id, channel, firing.occasion),
+        alert_id=alert_id(rule.name, firing.headline.id, firing.headline.headline.headline, channel, firing.occasion),
         channel=channel,
         rule=FiredRule(
             name=rule.name,
@@ -86,8 +86,11 @@ def alert_of(firing: Firing, channel: str, *, suppressed: str | None = None, gro
     )
 
 
-def alert_id(rule: str, headline_id: str, channel: str, occasion: str = "") -> str:
-    """``al_`` and 26 letters and digits: 128 bits of BLAKE2b (RFC 7693) over these, which alone decide it."""
-    what = json.dumps([rule, headline_id, channel, *([occasion] if occasion else [])], separators=(",", ":"))
+def alert_id(rule: str, headline_id: str, text: str, channel: str, occasion: str = "") -> str:
+    """``al_`` and 26 letters and digits: 128 bits of BLAKE2b (RFC 7693) over these, which alone decide it.
+
+    The headline's ``text`` is among them because its id may be its producer's, who may use one for two headlines.
+    """
+    what = json.dumps([rule, headline_id, text, channel, *([occasion] if occasion else [])], separators=(",", ":"))
     digest = hashlib.blake2b(what.encode(), digest_size=16).digest()
     return "al_" + base64.b32encode(digest).decode("ascii").rstrip("=").lower()

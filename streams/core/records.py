@@ -209,9 +209,9 @@ class Grouping(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
 class Alert(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """One rule that fired on one headline, for one channel: the value of ``alerts``.
 
-    ``alert_id`` depends on the rule's name, the headline's id and the channel alone (and on what else tells two firings of
-    a rule on one headline apart), so that an alert that is decided twice is the same alert. ``suppressed`` is why it is
-    sent to nobody, where that is so.
+    ``alert_id`` depends on the rule's name, the headline's id and text, and the channel alone (and on what else tells two
+    firings of a rule on one headline apart), so that an alert that is decided twice is the same alert. ``suppressed`` is why
+    it is sent to nobody, where that is so.
     """
 
     alert_id: AlertId

@@ -60,6 +60,10 @@ def rules() -> RuleSet:
     )
 
 
+#: Set before the text of a correction to tell it from what it corrects.
+_CORRECTED = "corrected: "
+
+
 class History:
     """All that is said in a run. The same seed says the same, at the times it is asked."""
 
@@ -92,9 +96,10 @@ class History:
     def expected(self, unique: Iterable[str]) -> set[str]:
         """The ids of the alerts that must go out for the records that came out as unique."""
         return {
-            alert_id(rule, name, channel)
+            alert_id(rule, name, saying.removeprefix(_CORRECTED), channel)
             for name in unique
-            for rule in self.fires.get(self.saying_of.get(name, ""), ())
+            for saying in [self.saying_of.get(name, "")]
+            for rule in self.fires.get(saying, ())
             for channel in _RULES[rule][1]
         }
 
@@ -107,7 +112,7 @@ class History:
     def _record(
         self, subject: str, text: str, now: datetime, *, partition: int | None = None, corrected: bool = False
     ) -> Record:
-        saying = f"corrected: {text}" if corrected else text
+        saying = f"{_CORRECTED}{text}" if corrected else text
         fired = (_SUBJECTS[subject], "corrections" if corrected else "")
         self.fires[saying] = tuple(rule for rule in fired if rule)
         name = self._id()

@@ -15,7 +15,7 @@ from tests.faults.history import History
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 #: Two records say the same about a tanker, and a third cannot be read.
 FIRST, REPEAT, BROKEN = "first", "repeat", "broken"
-ALERT = alert_id("tankers", FIRST, "desk")
+ALERT = alert_id("tankers", FIRST, "Tanker 1 waits", "desk")
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_record_from_nowhere(history: History, observed: Observed) -> None:
 
 
 def test_a_headline_told_twice_is_forgiven_only_where_redis_fell(history: History, observed: Observed) -> None:
-    again = alert_id("tankers", REPEAT, "desk")
+    again = alert_id("tankers", REPEAT, "Tanker 1 waits", "desk")
     observed.topics["dropped"].clear()
     for topic in ("unique", "classified"):
         observed.topics[topic].append(record(position="raw:1:0", id=REPEAT, seq=2))

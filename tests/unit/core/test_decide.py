@@ -78,14 +78,20 @@ def test_an_alert_that_is_decided_twice_is_the_same() -> None:
     assert [alert.alert_id for alert in first] == [alert.alert_id for alert in again]
 
 
-def test_the_id_depends_on_rule_headline_and_channel() -> None:
-    ids = [alert_id(*key) for key in (("a", "b", "c"), ("ab", "", "c"), ("a", "bc", ""), ("b", "a", "c"))]
-    assert len(set(ids)) == 4
+def test_the_id_depends_on_rule_headline_text_and_channel() -> None:
+    ids = [alert_id(*key) for key in ("abcd", "bacd", "abdc", "acbd")]
+    assert len({*ids, alert_id("ab", "", "c", "d"), alert_id("a", "b", "cd", "")}) == 6
     assert all(re.fullmatch(r"al_[a-z2-7]{26}", one) for one in ids)
 
 
+def test_two_headlines_to_which_their_producer_gave_one_id_are_two_alerts() -> None:
+    one, other = decide(classified("Oil rises"))[0], decide(classified("Oil falls"))[0]
+    assert one.headline.id == other.headline.id
+    assert one.alert_id != other.alert_id
+
+
 def test_the_id_is_the_same_in_every_process() -> None:
-    assert alert_id("iran-oil", "4f9c", "desk") == "al_pnzzngdz3njd7h54tbtfqautei"
+    assert alert_id("iran-oil", "4f9c", "Oil rises", "desk") == "al_xzlcqbalfjinn3ovp56cst35hm"
 
 
 def test_an_alert_survives_its_topic() -> None:
