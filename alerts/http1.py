@@ -32,7 +32,7 @@ _Origin = tuple[str, str, int]
 
 
 class Http1Transport(httpx.AsyncBaseTransport):
-    """Keeps up to ``connections`` connections open, each ``keep_alive`` seconds after its last use.
+    """Keeps up to ``connections`` connections open, and uses none that has been idle for ``keep_alive`` seconds.
 
     A request waits where all are in use. No request is sent twice, none follows a redirect or a proxy.
     """

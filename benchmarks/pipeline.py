@@ -109,16 +109,22 @@ class Project:
 
 def run() -> Iterator[Row]:
     """Throughput, latency and memory."""
+    with laid() as bed:
+        yield from throughput(bed)
+        yield from latency(bed)
+        yield from memory(bed)
+
+
+@contextmanager
+def laid() -> Iterator[Bed]:
+    """A bed with nothing in it."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # topics that are made this moment have no leader yet
     with (
         tempfile.TemporaryDirectory(prefix="wirewatch-bench-") as folder,
         embedded.start(Path(folder), kafka_port=_free_port(), redis_port=_free_port()) as services,
         Receiver(secret=_SECRET) as receiver,
     ):
-        bed = Bed(services, receiver, Path(folder))
-        yield from throughput(bed)
-        yield from latency(bed)
-        yield from memory(bed)
+        yield Bed(services, receiver, Path(folder))
 
 
 def _free_port() -> int:
