@@ -8,6 +8,7 @@ time. The URL may be a secret (Slack's is), so no log line and no error holds mo
 from __future__ import annotations
 
 import asyncio
+import base64
 import ipaddress
 import socket
 import ssl
@@ -230,7 +231,7 @@ async def post(
     Raises:
         UnreachableError: no answer came, or not in time.
     """
-    request = httpx.Request("POST", url, headers={**_HEADERS, **headers}, content=body)
+    request = _request("POST", url, headers, body)
     with _translated(url, within):
         async with asyncio.timeout(within):
             response = await transport.handle_async_request(request)
@@ -248,9 +249,22 @@ async def probe(transport: httpx.AsyncBaseTransport, url: httpx.URL, within: flo
     """
     with _translated(url, within):
         async with asyncio.timeout(within):
-            response = await transport.handle_async_request(httpx.Request("HEAD", url, headers=_HEADERS))
+            response = await transport.handle_async_request(_request("HEAD", url, {}, b""))
             await response.aclose()
     return f"{url.host} answers ({response.status_code} to a request for the head alone)"
+
+
+def _request(method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> httpx.Request:
+    """A request, with the user and password of its URL as Basic authentication (RFC 7617), and nowhere else.
+
+    An ``authorization`` among the headers comes before them.
+    """
+    own = _HEADERS
+    if url.userinfo:
+        pair = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
+        own = {**_HEADERS, "authorization": f"Basic {pair}"}
+        url = url.copy_with(userinfo=b"")
+    return httpx.Request(method, url, headers={**own, **headers}, content=body)
 
 
 @contextmanager
