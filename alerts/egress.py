@@ -13,7 +13,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -28,6 +28,10 @@ from streams.core.records import utc
 
 #: The most of an answer that is read, in bytes.
 ANSWER_LIMIT = 64 * 1024
+
+#: How long the body of an answer is waited for whose status is known, in seconds. It says no more than the status to most
+#: who post; it is read so that the connection can be used again.
+BODY_WITHIN = 1.0
 
 #: The longest pause a receiver can ask for, in seconds; it keeps a mistaken header from silencing a channel
 #: for days.
@@ -72,11 +76,15 @@ class RefusedAddressError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the receiver said. ``body`` holds its first :data:`ANSWER_LIMIT` bytes."""
+    """What the receiver said. ``body`` holds its first :data:`ANSWER_LIMIT` bytes, unless it was not ``complete``.
+
+    That is an answer whose body was longer, broke off, or did not come in time; its status holds all the same.
+    """
 
     status: int
     headers: httpx.Headers
     body: bytes
+    complete: bool = True
 
     @property
     def ok(self) -> bool:
@@ -224,21 +232,30 @@ def open_transport(
 
 
 async def post(
-    transport: httpx.AsyncBaseTransport, url: httpx.URL, headers: Mapping[str, str], body: bytes, within: float
+    transport: httpx.AsyncBaseTransport,
+    url: httpx.URL,
+    headers: Mapping[str, str],
+    body: bytes,
+    within: float,
+    *,
+    body_within: float = BODY_WITHIN,
 ) -> Answer:
-    """Post ``body`` and read the answer, all of it ``within`` so many seconds.
+    """Post ``body`` and read the answer, all of it ``within`` so many seconds, and its body in ``body_within`` of them.
+
+    What was posted has arrived where a status came: whoever needs the body asks whether the answer is complete.
 
     Raises:
         UnreachableError: no answer came, or not in time.
     """
-    request = _request("POST", url, headers, body)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
     with _translated(url, within):
-        async with asyncio.timeout(within):
-            response = await transport.handle_async_request(request)
-            try:
-                return Answer(response.status_code, response.headers, await _first_bytes(response))
-            finally:
-                await response.aclose()
+        async with asyncio.timeout_at(deadline):
+            response = await transport.handle_async_request(_request("POST", url, headers, body))
+    try:
+        return await _read(response, min(deadline, loop.time() + body_within))
+    finally:
+        await response.aclose()
 
 
 async def probe(transport: httpx.AsyncBaseTransport, url: httpx.URL, within: float) -> str:
@@ -281,13 +298,19 @@ def _translated(url: httpx.URL, within: float) -> Iterator[None]:
         raise UnreachableError(f"{url.host}: {_why(error)}") from None
 
 
-async def _first_bytes(response: httpx.Response) -> bytes:
+async def _read(response: httpx.Response, deadline: float) -> Answer:
+    """The answer, with as much of its body as has come until a moment of the loop's clock."""
     body = bytearray()
-    async for part in response.aiter_raw():
-        body += part
-        if len(body) >= ANSWER_LIMIT:
-            break
-    return bytes(body[:ANSWER_LIMIT])
+    complete = False
+    with suppress(TimeoutError, httpx.TransportError):
+        async with asyncio.timeout_at(deadline):
+            async for part in response.aiter_raw():
+                body += part
+                if len(body) > ANSWER_LIMIT:
+                    break
+            else:
+                complete = True
+    return Answer(response.status_code, response.headers, bytes(body[:ANSWER_LIMIT]), complete)
 
 
 def _why(error: httpx.TransportError) -> str:

@@ -105,6 +105,11 @@ async def test_what_comes_of_an_answer(make_alert: Callable[..., Alert], answer:
         assert await send(receiver, make_alert(), timeout="200ms") == expected
 
 
+async def test_what_was_taken_is_delivered_though_the_answer_breaks_off(make_alert: Callable[..., Alert]) -> None:
+    with Receiver(otherwise=Answer(headers={"transfer-encoding": "chunked"}, body=b"64\r\nhalf")) as receiver:
+        assert await send(receiver, make_alert(), timeout="10s") == Sent(200)
+
+
 async def test_a_receiver_that_is_not_there_is_tried_again(make_alert: Callable[..., Alert]) -> None:
     with Receiver() as receiver:
         pass
