@@ -23,7 +23,7 @@ import httpcore
 import httpx
 
 from alerts.http1 import Http1Transport
-from alerts.network import AsyncioBackend
+from alerts.network import AsyncioBackend, connect_to_any
 from streams.core.records import utc
 
 #: The most of an answer that is read, in bytes.
@@ -167,7 +167,7 @@ def _carried(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv
 
 
 class PublicOnly(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses only, and to those of the networks that are ``allowed``.
+    """Connects to public addresses only, and to those of the networks that are ``allowed``, whichever of a name answers first.
 
     A name of which one address is neither is refused as a whole. The name is resolved once and the connection made to the
     address that was checked, so that a name which changes between check and use (DNS rebinding) gains nothing. Above this,
@@ -196,13 +196,10 @@ class PublicOnly(httpcore.AsyncNetworkBackend):
         if not all(may_reach(address, self._allowed) for address in addresses):
             way = "does not say `allow_private: true`" if not self._allowed else "does not allow it by `allow_private`"
             raise RefusedAddressError(f"{host} has a private address, and the channel {way}")
-        failure: Exception | None = None
-        for address in addresses:
-            try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure or httpcore.ConnectError("the name has no address")
+        return await connect_to_any(
+            addresses,
+            lambda address: self._network.connect_tcp(address, port, timeout, local_address, socket_options),
+        )
 
     async def sleep(self, seconds: float) -> None:
         await self._network.sleep(seconds)
@@ -226,9 +223,8 @@ def open_transport(
     It is httpx without its client, which follows redirects, keeps cookies and reads the environment for those who want
     that. None of it is wanted here, and all of it takes its time at each POST.
     """
-    backend = AsyncioBackend() if allow_private is True else PublicOnly(allowed=allow_private)
     context = tls or httpx.create_ssl_context(trust_env=False)
-    return Http1Transport(backend, context, connections=connections, keep_alive=_KEEP_ALIVE)
+    return Http1Transport(PublicOnly(allowed=allow_private), context, connections=connections, keep_alive=_KEEP_ALIVE)
 
 
 async def post(

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from alerts import egress
+from alerts.http1 import Http1Transport
 from alerts.receiver import Answer, Receiver
 
 NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
@@ -92,6 +93,31 @@ async def test_only_checked_addresses_are_connected_to_and_the_name_is_kept() ->
             assert answer.status == 200
         assert detour.asked == ["93.184.215.14"]
         assert receiver.received[0].headers["host"] == f"two-homed.example:{port}"
+
+
+class HalfDead(Detour):
+    """A network in which nothing answers at addresses that end in .1."""
+
+    async def connect_tcp(self, host: str, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        if host.endswith(".1"):
+            self.asked.append(host)
+            await asyncio.sleep(3600)
+        return await super().connect_tcp(host, *args, **kwargs)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+async def test_a_dead_address_does_not_use_up_the_time_of_the_next(allowed: bool) -> None:
+    async def several(_host: str, _port: int) -> list[str]:
+        return ["93.184.215.1", "93.184.216.1", "93.184.215.14"]
+
+    detour = HalfDead()
+    with Receiver() as receiver:
+        port = httpx.URL(receiver.url).port
+        context = httpx.create_ssl_context(trust_env=False)
+        guard = egress.PublicOnly(detour, several, allowed)
+        async with Http1Transport(guard, context, connections=1, keep_alive=60) as transport:
+            assert (await post(transport, f"http://several.example:{port}/", within=10)).status == 200
+    assert detour.asked == ["93.184.215.1", "93.184.216.1", "93.184.215.14"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "a.localhost", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]"])
