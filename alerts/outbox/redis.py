@@ -34,7 +34,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import resources
-from itertools import islice
+from itertools import accumulate, islice, takewhile
 from typing import Any
 
 import msgspec
@@ -57,6 +57,9 @@ from streams.core.records import Alert, Delivery
 
 #: Alerts of one script call: each call holds up all of Redis while it runs.
 _BATCH = 200
+
+#: Alerts that are confirmed in one round trip: as many as come in a second or some at the most.
+_CONFIRMED_AT_ONCE = 5_000
 
 _alert = msgspec.json.Decoder(Alert)
 _delivery = msgspec.json.Decoder(Delivery)
@@ -91,21 +94,25 @@ class RedisOutbox(Outbox):
 
         WAITAOF speaks for the writes of its own connection only, and a connection may have been renewed
         unnoticed, to a Redis that crashed and lost its last second. Scheduling again is nearly free, and
-        leaves no such gap.
+        leaves no such gap. Of many alerts some thousands at a time are seen to the disk, with ``timeout`` for each, and
+        those are not scheduled again where the next are late.
         """
         async with self._confirming:
-            taken, self._unconfirmed = self._unconfirmed, []
-            try:
-                durability = await self._sync(taken, timeout)
-            except BaseException:
-                self._unconfirmed[:0] = taken
-                raise
-            if durability is Durability.LATE:
-                self._unconfirmed[:0] = taken
+            durability, waiting = (
+                Durability.SYNCED,
+                len(self._unconfirmed),
+            )  # what is scheduled from now on comes behind
+            while waiting:
+                some = _first(self._unconfirmed, _CONFIRMED_AT_ONCE)
+                durability = await self._sync(some, timeout)
+                if durability is Durability.LATE:
+                    break
+                del self._unconfirmed[: len(some)]
+                waiting -= len(some)
             return durability
 
-    async def _sync(self, taken: Iterable[tuple[Sequence[Alert], datetime]], timeout: float) -> Durability:  # noqa: ASYNC109
-        calls = [call for alerts, now in taken for call in self._schedule_calls(alerts, now)]
+    async def _sync(self, some: Iterable[tuple[Sequence[Alert], datetime]], timeout: float) -> Durability:  # noqa: ASYNC109
+        calls = [call for alerts, now in some for call in self._schedule_calls(alerts, now)]
         if not calls:
             return Durability.SYNCED
         *_, answer = await self._pipeline(self._schedule, calls, then=("WAITAOF", 1, 0, int(timeout * 1000)))
@@ -364,6 +371,14 @@ def _by_channel(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
     for alert in alerts:
         channels[alert.channel].append(alert)
     return channels
+
+
+def _first(
+    scheduled: Sequence[tuple[Sequence[Alert], datetime]], most: int
+) -> Sequence[tuple[Sequence[Alert], datetime]]:
+    """The first of what was scheduled, so many alerts together, or one call's if these are more."""
+    sums = accumulate(len(alerts) for alerts, _ in scheduled)
+    return scheduled[: max(sum(1 for _ in takewhile(lambda total: total <= most, sums)), 1)]
 
 
 def _batches(alerts: Sequence[Alert]) -> Iterator[Sequence[Alert]]:
