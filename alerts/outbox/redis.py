@@ -1,4 +1,4 @@
-"""The outbox in Redis (7.2 or later, or Valkey), by five Lua scripts that each are one atomic step.
+"""The outbox in Redis (7.2 or later, or Valkey), by six Lua scripts that each are one atomic step.
 
 Keys of a channel share a hash tag, ``{prefix}:outbox:{{channel}}:name``, and so a cluster node:
 
@@ -76,9 +76,9 @@ class RedisOutbox(Outbox):
         self._redis = redis
         self._prefix = prefix
         self._terminal_ttl = _ms(terminal_ttl)
-        self._schedule, self._lease, self._finish, self._settle, self._revive = (
+        self._schedule, self._lease, self._finish, self._settle, self._revive, self._serve = (
             redis.register_script(resources.files("alerts.outbox").joinpath(f"{name}.lua").read_text("utf-8"))
-            for name in ("schedule", "lease", "finish", "settle", "revive")
+            for name in ("schedule", "lease", "finish", "settle", "revive", "serve")
         )
         self._unconfirmed: list[tuple[Sequence[Alert], datetime]] = []
         self._confirming = asyncio.Lock()
@@ -249,12 +249,9 @@ class RedisOutbox(Outbox):
         return sum(await self._pipeline(self._revive, calls)) if calls else 0
 
     async def serve(self, channels: Collection[str], until: datetime) -> None:
-        with _translated():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for channel in channels:
-                    (key,) = self._keys(channel, "served")
-                    pipe.set(key, _at(until))
-                await pipe.execute()
+        calls: list[_Call] = [(self._keys(channel, "served"), [_at(until)]) for channel in channels]
+        if calls:
+            await self._pipeline(self._serve, calls)
 
     async def forgotten(self, now: datetime) -> set[str]:
         """Looks through all keys of this Redis, a thousand at a time: to be asked once in a while."""

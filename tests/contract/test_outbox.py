@@ -278,6 +278,14 @@ async def test_a_channel_is_forgotten_that_holds_something_and_that_nobody_serve
     assert (await outbox.counts("gone", NOW)).done == 1
 
 
+async def test_who_serves_a_channel_for_longer_is_not_cut_short(outbox: Outbox) -> None:
+    await outbox.schedule([alert("a")], NOW)
+    for seconds in (60, 90, 10):
+        await outbox.serve(["desk"], later(seconds))
+    assert await outbox.forgotten(later(89)) == set()
+    assert await outbox.forgotten(later(90)) == {"desk"}
+
+
 async def test_outcomes_stay_until_they_are_published(outbox: Outbox) -> None:
     await outbox.schedule([alert("a"), alert("b")], NOW)
     first, second = await outbox.lease("desk", NOW, LEASE, 2)
