@@ -243,4 +243,4 @@ async def test_an_alert_that_a_template_makes_nothing_of_is_dead_and_not_sent(ma
         result = await send(receiver, make_alert("Storm", matched=()), template=template, content_type="text/plain")
         assert list(receiver.received) == []
     assert isinstance(result, Dead)
-    assert result.reason.startswith("the template, line 2: integer")
+    assert result.reason.startswith("the template, line 2: ZeroDivisionError: integer")
