@@ -8,11 +8,12 @@ time. The URL may be a secret (Slack's is), so no log line and no error holds mo
 from __future__ import annotations
 
 import asyncio
+import base64
 import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -22,11 +23,15 @@ import httpcore
 import httpx
 
 from alerts.http1 import Http1Transport
-from alerts.network import AsyncioBackend
+from alerts.network import AsyncioBackend, connect_to_any
 from streams.core.records import utc
 
 #: The most of an answer that is read, in bytes.
 ANSWER_LIMIT = 64 * 1024
+
+#: How long the body of an answer is waited for whose status is known, in seconds. It says no more than the status to most
+#: who post; it is read so that the connection can be used again.
+BODY_WITHIN = 1.0
 
 #: The longest pause a receiver can ask for, in seconds; it keeps a mistaken header from silencing a channel
 #: for days.
@@ -71,11 +76,15 @@ class RefusedAddressError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the receiver said. ``body`` holds its first :data:`ANSWER_LIMIT` bytes."""
+    """What the receiver said. ``body`` holds its first :data:`ANSWER_LIMIT` bytes, unless it was not ``complete``.
+
+    That is an answer whose body was longer, broke off, or did not come in time; its status holds all the same.
+    """
 
     status: int
     headers: httpx.Headers
     body: bytes
+    complete: bool = True
 
     @property
     def ok(self) -> bool:
@@ -158,7 +167,7 @@ def _carried(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv
 
 
 class PublicOnly(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses only, and to those of the networks that are ``allowed``.
+    """Connects to public addresses only, and to those of the networks that are ``allowed``, whichever of a name answers first.
 
     A name of which one address is neither is refused as a whole. The name is resolved once and the connection made to the
     address that was checked, so that a name which changes between check and use (DNS rebinding) gains nothing. Above this,
@@ -187,13 +196,10 @@ class PublicOnly(httpcore.AsyncNetworkBackend):
         if not all(may_reach(address, self._allowed) for address in addresses):
             way = "does not say `allow_private: true`" if not self._allowed else "does not allow it by `allow_private`"
             raise RefusedAddressError(f"{host} has a private address, and the channel {way}")
-        failure: Exception | None = None
-        for address in addresses:
-            try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure or httpcore.ConnectError("the name has no address")
+        return await connect_to_any(
+            addresses,
+            lambda address: self._network.connect_tcp(address, port, timeout, local_address, socket_options),
+        )
 
     async def sleep(self, seconds: float) -> None:
         await self._network.sleep(seconds)
@@ -217,27 +223,35 @@ def open_transport(
     It is httpx without its client, which follows redirects, keeps cookies and reads the environment for those who want
     that. None of it is wanted here, and all of it takes its time at each POST.
     """
-    backend = AsyncioBackend() if allow_private is True else PublicOnly(allowed=allow_private)
     context = tls or httpx.create_ssl_context(trust_env=False)
-    return Http1Transport(backend, context, connections=connections, keep_alive=_KEEP_ALIVE)
+    return Http1Transport(PublicOnly(allowed=allow_private), context, connections=connections, keep_alive=_KEEP_ALIVE)
 
 
 async def post(
-    transport: httpx.AsyncBaseTransport, url: httpx.URL, headers: Mapping[str, str], body: bytes, within: float
+    transport: httpx.AsyncBaseTransport,
+    url: httpx.URL,
+    headers: Mapping[str, str],
+    body: bytes,
+    within: float,
+    *,
+    body_within: float = BODY_WITHIN,
 ) -> Answer:
-    """Post ``body`` and read the answer, all of it ``within`` so many seconds.
+    """Post ``body`` and read the answer, all of it ``within`` so many seconds, and its body in ``body_within`` of them.
+
+    What was posted has arrived where a status came: whoever needs the body asks whether the answer is complete.
 
     Raises:
         UnreachableError: no answer came, or not in time.
     """
-    request = httpx.Request("POST", url, headers={**_HEADERS, **headers}, content=body)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
     with _translated(url, within):
-        async with asyncio.timeout(within):
-            response = await transport.handle_async_request(request)
-            try:
-                return Answer(response.status_code, response.headers, await _first_bytes(response))
-            finally:
-                await response.aclose()
+        async with asyncio.timeout_at(deadline):
+            response = await transport.handle_async_request(_request("POST", url, headers, body))
+    try:
+        return await _read(response, min(deadline, loop.time() + body_within))
+    finally:
+        await response.aclose()
 
 
 async def probe(transport: httpx.AsyncBaseTransport, url: httpx.URL, within: float) -> str:
@@ -248,9 +262,22 @@ async def probe(transport: httpx.AsyncBaseTransport, url: httpx.URL, within: flo
     """
     with _translated(url, within):
         async with asyncio.timeout(within):
-            response = await transport.handle_async_request(httpx.Request("HEAD", url, headers=_HEADERS))
+            response = await transport.handle_async_request(_request("HEAD", url, {}, b""))
             await response.aclose()
     return f"{url.host} answers ({response.status_code} to a request for the head alone)"
+
+
+def _request(method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> httpx.Request:
+    """A request, with the user and password of its URL as Basic authentication (RFC 7617), and nowhere else.
+
+    An ``authorization`` among the headers comes before them.
+    """
+    own = _HEADERS
+    if url.userinfo:
+        pair = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
+        own = {**_HEADERS, "authorization": f"Basic {pair}"}
+        url = url.copy_with(userinfo=b"")
+    return httpx.Request(method, url, headers={**own, **headers}, content=body)
 
 
 @contextmanager
@@ -267,13 +294,19 @@ def _translated(url: httpx.URL, within: float) -> Iterator[None]:
         raise UnreachableError(f"{url.host}: {_why(error)}") from None
 
 
-async def _first_bytes(response: httpx.Response) -> bytes:
+async def _read(response: httpx.Response, deadline: float) -> Answer:
+    """The answer, with as much of its body as has come until a moment of the loop's clock."""
     body = bytearray()
-    async for part in response.aiter_raw():
-        body += part
-        if len(body) >= ANSWER_LIMIT:
-            break
-    return bytes(body[:ANSWER_LIMIT])
+    complete = False
+    with suppress(TimeoutError, httpx.TransportError):
+        async with asyncio.timeout_at(deadline):
+            async for part in response.aiter_raw():
+                body += part
+                if len(body) > ANSWER_LIMIT:
+                    break
+            else:
+                complete = True
+    return Answer(response.status_code, response.headers, bytes(body[:ANSWER_LIMIT]), complete)
 
 
 def _why(error: httpx.TransportError) -> str:

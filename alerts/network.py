@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, zip_longest
 from typing import Any
 
 import httpcore
@@ -19,6 +21,14 @@ import httpcore
 _UNREAD = 256 * 1024
 #: What is written waits up to so many bytes for the first read.
 _TOGETHER = 64 * 1024
+#: How long an address has for itself until the next one is tried beside it, seconds (RFC 8305, 5).
+_HEAD_START = 0.25
+
+#: Connects to an address.
+_Connect = Callable[[str], Coroutine[Any, Any, httpcore.AsyncNetworkStream]]
+
+#: What is being closed; the loop itself holds no tasks.
+_closing: set[asyncio.Task[None]] = set()
 
 
 class _Connection(asyncio.Protocol):
@@ -164,6 +174,53 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+async def connect_to_any(addresses: Sequence[str], connect: _Connect) -> httpcore.AsyncNetworkStream:
+    """A connection to the first of some addresses of one host that takes one, by Happy Eyeballs (RFC 8305, 4 and 5).
+
+    Each is tried as soon as one before has failed, or a quarter of a second after the one before; IPv6 and IPv4 take turns,
+    the family of the first address first. What else is under way once there is a connection is given up.
+
+    Raises:
+        httpcore.ConnectError, httpcore.ConnectTimeout: none takes one, or there are none.
+    """
+    waiting = deque(_in_turns(addresses))
+    trying: set[asyncio.Task[httpcore.AsyncNetworkStream]] = set()
+    failure: Exception = httpcore.ConnectError("the name has no address")
+    try:
+        while waiting or trying:
+            if waiting:
+                trying.add(asyncio.create_task(connect(waiting.popleft())))
+            patience = _HEAD_START if waiting else None
+            done, _ = await asyncio.wait(trying, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                trying.discard(task)
+                try:
+                    return task.result()
+                except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                    failure = error
+    finally:
+        # Beside us, so that nothing can come between a connection and who has asked for it.
+        for task in trying:
+            task.cancel()
+            task.add_done_callback(_close)
+    raise failure
+
+
+def _close(given_up: asyncio.Task[httpcore.AsyncNetworkStream]) -> None:
+    """Close what was connected in the moment in which it was given up."""
+    if not given_up.cancelled() and given_up.exception() is None:
+        closing = asyncio.create_task(given_up.result().aclose())
+        _closing.add(closing)
+        closing.add_done_callback(_closing.discard)
+
+
+def _in_turns(addresses: Sequence[str]) -> Iterator[str]:
+    """One of each family of addresses after the other, each family in its order."""
+    first = [one for one in addresses if (":" in one) == (":" in addresses[0])]
+    second = [one for one in addresses if (":" in one) != (":" in addresses[0])]
+    return filter(None, chain.from_iterable(zip_longest(first, second)))
 
 
 @contextmanager

@@ -20,6 +20,9 @@ from streams.core.records import Alert, Headline, Span, utc
 #: The most bytes of a webhook's body (Standard Webhooks recommends less than 20 kB).
 BODY_LIMIT = 20_000
 
+#: Bytes that a webhook of several alerts may have for each, however many: room for all but what is long.
+_SHARE = 2_000
+
 #: The most characters of a link's target.
 _URL_LIMIT = 1000
 
@@ -114,23 +117,47 @@ def webhook_body(alert: Alert) -> bytes:
 def webhook_bodies(alerts: Sequence[Alert]) -> bytes:
     """The body of a webhook of several alerts: ``{"type": "alerts", "timestamp": ..., "data": [the alerts]}``, as JSON.
 
-    ``timestamp`` is when the latest headline was received. Each has its share of :data:`BODY_LIMIT` bytes; ``truncated``
-    names what was cut from any.
+    ``timestamp`` is when the latest headline was received. Where the body would exceed :data:`BODY_LIMIT` bytes, or
+    :data:`_SHARE` for each alert where these are more, the least needed parts are cut, from the longest alert first, until it
+    does not; ``truncated`` names what was cut from any. Ids stay whole, and so does every URL that a link may have: what
+    these take by themselves may be more.
     """
-    shorter = [fitted(alert, BODY_LIMIT // len(alerts)) for alert in alerts]
-    cut_parts = [part for _, parts in shorter for part in parts]
     latest = max(alert.headline.received for alert in alerts)
-    return _message("alerts", latest, [alert for alert, _ in shorter], list(dict.fromkeys(cut_parts)))
+    limit = max(BODY_LIMIT, _SHARE * len(alerts))
+    shorter, truncated = list(alerts), list[str]()
+    body = _message("alerts", latest, shorter, truncated)
+    for part, shorten in _CUTS_OF_SEVERAL:
+        if len(body) <= limit:
+            break
+        if _shorten_some(shorter, shorten, len(body) - limit):
+            truncated = [*dict.fromkeys([*truncated, part])]
+            body = _message("alerts", latest, shorter, truncated)
+    return body
 
 
-def fitted(alert: Alert, limit: int = BODY_LIMIT) -> tuple[Alert, Sequence[str]]:
-    """An alert whose webhook's body has at most ``limit`` bytes, and what of it was cut.
+def _shorten_some(alerts: list[Alert], shorten: Callable[[Alert], Alert], excess: int) -> bool:
+    """Shorten alerts in their places, the longest first, until so many bytes are saved; whether there was anything to cut."""
+    lengths = [len(msgspec.json.encode(alert)) for alert in alerts]
+    any_cut = False
+    for place in sorted(range(len(alerts)), key=lambda place: lengths[place], reverse=True):
+        if excess <= 0:
+            break
+        shorter = shorten(alerts[place])
+        if shorter != alerts[place]:
+            excess -= lengths[place] - len(msgspec.json.encode(shorter))
+            alerts[place] = shorter
+            any_cut = True
+    return any_cut
+
+
+def fitted(alert: Alert) -> tuple[Alert, Sequence[str]]:
+    """An alert whose webhook's body has at most :data:`BODY_LIMIT` bytes, and what of it was cut.
 
     The least needed parts are shortened or left out, in the order of :data:`_CUTS`.
     """
     truncated: list[str] = []
     for part, shorten in _CUTS:
-        if len(_envelope(alert, truncated)) <= limit:
+        if len(_envelope(alert, truncated)) <= BODY_LIMIT:
             break
         shorter = shorten(alert)
         if shorter != alert:
@@ -172,15 +199,25 @@ def _fewer_words(alert: Alert) -> Alert:
     return replace(alert, rule=replace(alert.rule, matched=alert.rule.matched[:20]))
 
 
-def _shorter_headline(alert: Alert) -> Alert:
-    text = cut(alert.headline.headline.headline, 1000)
-    kept = len(text.removesuffix(_ELLIPSIS))
-    matched = tuple(span for span in alert.rule.matched if span.end <= kept)
-    return _with_headline(replace(alert, rule=replace(alert.rule, matched=matched)), headline=text)
+def _headline_to(limit: int) -> Callable[[Alert], Alert]:
+    def shorten(alert: Alert) -> Alert:
+        whole = alert.headline.headline.headline
+        if len(whole) <= limit:
+            return alert
+        text = cut(whole, limit)
+        kept = len(text.removesuffix(_ELLIPSIS))
+        matched = tuple(span for span in alert.rule.matched if span.end <= kept)
+        return _with_headline(replace(alert, rule=replace(alert.rule, matched=matched)), headline=text)
+
+    return shorten
 
 
-#: What is cut from a body that is too long, the least needed first.
-_CUTS: tuple[tuple[str, Callable[[Alert], Alert]], ...] = (
+def _without_endless_url(alert: Alert) -> Alert:
+    return _with_headline(alert, url=None) if len(alert.headline.headline.url or "") > _URL_LIMIT else alert
+
+
+#: What is cut from any body that is too long, the least needed first.
+_CUTS_OF_ALL: tuple[tuple[str, Callable[[Alert], Alert]], ...] = (
     ("headline.headline.body", _body_to(4000)),
     ("headline.headline.body", _body_to(1000)),
     ("headline.topics.evidence", _without_evidence),
@@ -188,8 +225,14 @@ _CUTS: tuple[tuple[str, Callable[[Alert], Alert]], ...] = (
     ("headline.topics", _fewer_topics),
     ("rule.matched", _fewer_words),
     ("headline.headline.author", lambda alert: _with_headline(alert, author=None)),
-    ("headline.headline.headline", _shorter_headline),
-    ("headline.headline.url", lambda alert: _with_headline(alert, url=None)),
+    ("headline.headline.headline", _headline_to(1000)),
+)
+#: One alert keeps its words, and the limit, whatever its URL; of several each keeps its URL, for it leads to the words.
+_CUTS = (*_CUTS_OF_ALL, ("headline.headline.url", lambda alert: _with_headline(alert, url=None)))
+_CUTS_OF_SEVERAL = (
+    *_CUTS_OF_ALL,
+    ("headline.headline.url", _without_endless_url),
+    ("headline.headline.headline", _headline_to(300)),
 )
 
 

@@ -46,7 +46,6 @@ class BodyTemplate:
     def __init__(self, text: str, content_type: str) -> None:
         # 70 ms that nobody has to wait for who has no template.
         from jinja2 import StrictUndefined, TemplateSyntaxError  # noqa: PLC0415
-        from jinja2.exceptions import TemplateError as JinjaError  # noqa: PLC0415
         from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
@@ -61,25 +60,26 @@ class BodyTemplate:
             code = environment.compile(text, name=_NAME, filename=_NAME)
         except TemplateSyntaxError as error:
             raise TemplateError(str(error.message), error.lineno) from None
+        except Exception as error:  # noqa: BLE001 - such as a number of 5,000 digits, or a hundred brackets in each other
+            raise TemplateError(_words(error)) from None
         self._template = environment.template_class.from_code(environment, code, environment.make_globals(None))
         self._json = _is_json(content_type)
-        self._errors = (JinjaError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
 
     def body(self, alert: Alert) -> bytes:
         """The body for an alert, whose longest parts are shortened as in the body without a template.
 
         Raises:
-            TemplateError: it names something that the alert has not, is larger than :data:`LIMIT`, or no JSON.
+            TemplateError: it names something that the alert has not, fails otherwise, is larger than :data:`LIMIT`, or
+            no JSON.
         """
         fitting, truncated = render.fitted(alert)
+        seen = {"alert": _plain(fitting), "id": alert.alert_id, "line": render.line(fitting), "truncated": truncated}
         try:
-            body = _joined(
-                self._template.generate(
-                    alert=_plain(fitting), id=alert.alert_id, line=render.line(fitting), truncated=truncated
-                )
-            )
-        except self._errors as error:
-            raise TemplateError(str(error) or type(error).__name__, _line_of(error)) from None
+            body = _joined(self._template.generate(seen))
+        except TemplateError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a filter fails in any way on what it is not made for; all is the template's
+            raise TemplateError(_words(error), _line_of(error)) from None
         if self._json:
             try:
                 msgspec.json.decode(body)
@@ -102,6 +102,14 @@ class BodyTemplate:
             raise TemplateError(
                 f"{error.message}, of an alert that has only what every alert has", error.line
             ) from None
+
+
+def _words(error: Exception) -> str:
+    """What Jinja2 says; of other errors, also the kind, without which few are understood."""
+    said = str(error)
+    if type(error).__module__.startswith("jinja2"):
+        return said or type(error).__name__
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _joined(pieces: Iterator[str]) -> bytes:

@@ -7,14 +7,16 @@ tests; one contract suite holds both (``tests/contract/test_health.py``).
 from alerts.health.breaker import Breaker, Limits
 from alerts.health.health import DISABLE_AFTER, ChannelHealth, Health, Seen
 from alerts.health.notice import RULE, notice
-from alerts.health.store import Disabled, HealthStore, MemoryHealth, RedisHealth
+from alerts.health.store import APART, Disabled, Failing, HealthStore, MemoryHealth, RedisHealth
 
 __all__ = [
+    "APART",
     "DISABLE_AFTER",
     "RULE",
     "Breaker",
     "ChannelHealth",
     "Disabled",
+    "Failing",
     "Health",
     "HealthStore",
     "Limits",

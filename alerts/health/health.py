@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from alerts.health.breaker import Breaker, Limits
-from alerts.health.store import Disabled
+from alerts.health.store import Disabled, Failing
 from alerts.notify.interface import Dead, Result, Retry, Sent
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -18,14 +18,17 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 DISABLE_AFTER = timedelta(days=5)
 
 _GONE = 410
+#: What a receiver refuses whatever is sent to it: nobody may send there, or there is no such place (any more). Another final
+#: refusal is about one alert.
+_REFUSES_ALL = frozenset({401, 403, 404, _GONE})
 
 
 @dataclass(slots=True)
 class Seen:
-    """What a worker saw of a channel since it last told: whether it worked, and since when it has failed after that."""
+    """What a worker saw of a channel since it last told: whether it worked, and how it has failed after that."""
 
     worked: bool = False
-    failing: datetime | None = None
+    failing: Failing | None = None
     gone: Disabled | None = None
 
 
@@ -46,12 +49,13 @@ class ChannelHealth:
         """Note what came of an attempt.
 
         A receiver that refuses an alert for good, or that throttles, does answer: neither opens the breaker. A success
-        alone says that the channel works.
+        alone says that the channel works; that it fails, what would meet any alert, and not what is wrong with this one.
         """
         if isinstance(result, Sent):
             self.seen = Seen(worked=True)
-        elif not (isinstance(result, Retry) and result.throttled):
-            self.seen.failing = self.seen.failing or now
+        elif _fails(result):
+            again = Failing(now, now)
+            self.seen.failing = self.seen.failing.and_then(again) if self.seen.failing else again
         if isinstance(result, Retry) and not result.throttled:
             if self._breaker.failed(now):
                 log.warning("channel fails, pausing it", channel=self._channel, reason=result.reason)
@@ -65,6 +69,11 @@ class ChannelHealth:
         if disabled is not None and self.disabled is None:
             self._breaker.answered()
         self.disabled = disabled
+
+
+def _fails(result: Retry | Dead) -> bool:
+    """Whether what came of an attempt says that the channel fails."""
+    return not result.throttled if isinstance(result, Retry) else result.status_code in _REFUSES_ALL
 
 
 class Health:
@@ -90,7 +99,9 @@ class Health:
         """Keep what was taken and could not be told; what was seen since then comes after it."""
         for name, before in taken.items():
             channel, after = self.of(name), self.of(name).seen
-            failing = after.failing if after.worked else before.failing or after.failing
+            failing = after.failing
+            if before.failing and not after.worked:
+                failing = before.failing.and_then(failing) if failing else before.failing
             channel.seen = Seen(before.worked or after.worked, failing, before.gone or after.gone)
 
     def learn(self, disabled: Mapping[str, Disabled]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -12,6 +12,28 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+#: Failures further apart than this are two troubles and not one: longer than any wait of the schedule, so that the retries
+#: of a single alert are one.
+APART = timedelta(days=2)
+
+
+class Failing(NamedTuple):
+    """A channel fails: ``since`` when, without a success in between, and when it did for the ``last`` time."""
+
+    since: datetime
+    last: datetime
+
+    def and_then(self, later: Failing) -> Failing:
+        """What comes of it when it fails again: it goes on, or begins anew where nothing failed for longer than :data:`APART`.
+
+        Workers tell of their failures in any order.
+        """
+        if later.since - self.last > APART:
+            return later
+        if self.since - later.last > APART:
+            return self
+        return Failing(min(self.since, later.since), max(self.last, later.last))
 
 
 class Disabled(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -30,12 +52,12 @@ _encode = msgspec.json.Encoder().encode
 class HealthStore(Protocol):
     """Keeps since when channels have failed without a success, and those that are disabled."""
 
-    async def note(self, working: Collection[str], failing: Mapping[str, datetime]) -> None:
-        """Forget the failures of channels that worked; then note which fail since when, unless they did before."""
+    async def note(self, working: Collection[str], failing: Mapping[str, Failing]) -> None:
+        """Forget the failures of channels that worked; then note which fail, after what was noted before."""
         ...
 
-    async def failing(self) -> dict[str, datetime]:
-        """Since when channels have failed, by name."""
+    async def failing(self) -> dict[str, Failing]:
+        """How channels fail, by name."""
         ...
 
     async def disabled(self) -> dict[str, Disabled]:
@@ -59,16 +81,17 @@ class MemoryHealth:
     """It in memory, for tests and trials."""
 
     def __init__(self) -> None:
-        self._failing: dict[str, datetime] = {}
+        self._failing: dict[str, Failing] = {}
         self._disabled: dict[str, Disabled] = {}
 
-    async def note(self, working: Collection[str], failing: Mapping[str, datetime]) -> None:
+    async def note(self, working: Collection[str], failing: Mapping[str, Failing]) -> None:
         for channel in working:
             self._failing.pop(channel, None)
-        for channel, since in failing.items():
-            self._failing.setdefault(channel, since)
+        for channel, seen in failing.items():
+            before = self._failing.get(channel)
+            self._failing[channel] = before.and_then(seen) if before else seen
 
-    async def failing(self) -> dict[str, datetime]:
+    async def failing(self) -> dict[str, Failing]:
         return dict(self._failing)
 
     async def disabled(self) -> dict[str, Disabled]:
@@ -87,7 +110,7 @@ class MemoryHealth:
 
 
 class RedisHealth:
-    """It in Redis: two hashes by channel, one of times and one of :class:`Disabled` as JSON.
+    """It in Redis: two hashes by channel, one of :class:`Failing` (its two times) and one of :class:`Disabled` as JSON.
 
     ``redis`` is a client that does not decode responses. It stays the caller's to close. Every method raises RedisError
     or OSError where Redis is away.
@@ -98,17 +121,24 @@ class RedisHealth:
         self._failing = f"{prefix}:{{health}}:failing"
         self._disabled = f"{prefix}:{{health}}:disabled"
 
-    async def note(self, working: Collection[str], failing: Mapping[str, datetime]) -> None:
-        async with self._redis.pipeline(transaction=True) as pipe:
+    async def note(self, working: Collection[str], failing: Mapping[str, Failing]) -> None:
+        async def change(pipe: Any) -> None:
+            others = [channel for channel in failing if channel not in working]
+            known = dict(zip(others, await pipe.hmget(self._failing, others), strict=True)) if others else {}
+            pipe.multi()
             if working:
                 pipe.hdel(self._failing, *working)
-            for channel, since in failing.items():
-                pipe.hsetnx(self._failing, channel, since.isoformat())
-            await pipe.execute()
+            for channel, seen in failing.items():
+                before = _read(known.get(channel))
+                pipe.hset(self._failing, channel, _written(before.and_then(seen) if before else seen))
 
-    async def failing(self) -> dict[str, datetime]:
+        if working or failing:
+            await self._redis.transaction(change, self._failing)
+
+    async def failing(self) -> dict[str, Failing]:
         found: Any = await self._redis.hgetall(self._failing)
-        return {name.decode(): datetime.fromisoformat(since.decode()) for name, since in found.items()}
+        read = ((name.decode(), _read(text)) for name, text in found.items())
+        return {name: failing for name, failing in read if failing}
 
     async def disabled(self) -> dict[str, Disabled]:
         found: Any = await self._redis.hgetall(self._disabled)
@@ -139,3 +169,15 @@ class RedisHealth:
             pipe.hdel(self._disabled, channel)
             _, removed = await pipe.execute()
         return bool(removed)
+
+
+def _written(failing: Failing) -> str:
+    return f"{failing.since.isoformat()} {failing.last.isoformat()}"
+
+
+def _read(text: bytes | None) -> Failing | None:
+    """Both times; an earlier release wrote the first alone."""
+    if text is None:
+        return None
+    since, _, last = text.decode().partition(" ")
+    return Failing(datetime.fromisoformat(since), datetime.fromisoformat(last or since))

@@ -21,6 +21,7 @@ from pydantic import PlainValidator
 
 from alerts import render
 from alerts.notify.interface import Attempt, ChannelError, ChannelSettings, Dead, Result, Retry, Sent
+from alerts.notify.thread import in_thread
 from alerts.notify.webhook import Timeout, read_secret
 from alerts.secret import Reference, reference
 from streams.core.records import Alert, Severity, Status
@@ -121,7 +122,7 @@ class AppriseNotifier:
         self._busy.set()
         try:
             async with asyncio.timeout(self.timeout):
-                taken, status = await _in_thread(lambda: self._notify(title, body, kind))
+                taken, status = await in_thread(lambda: self._notify(title, body, kind), "apprise")
         except TimeoutError:
             return Retry(f"no answer from {self._name} within {self.timeout:g} s")
         if taken:
@@ -194,33 +195,6 @@ def _unmentioning(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", _unmentioning(text))
-
-
-async def _in_thread(work: Callable[[], tuple[bool, int | None]]) -> tuple[bool, int | None]:
-    """Do ``work`` in a thread that nothing waits for when the program ends."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[tuple[bool, int | None]] = loop.create_future()
-
-    def tell(result: tuple[bool, int | None] | None, error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if result is not None:
-            done.set_result(result)
-        elif error is not None:
-            done.set_exception(error)
-
-    def run() -> None:
-        result: tuple[bool, int | None] | None = None
-        failure: BaseException | None = None
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - raised again on the other side
-            failure = error
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, result, failure)
-
-    threading.Thread(target=run, daemon=True, name="apprise").start()
-    return await done
 
 
 class _Statuses(logging.Filter):

@@ -95,6 +95,8 @@ class SlackSettings(ChannelSettings):
             base = egress.check_url(self.api.rstrip("/") + "/", allow_private=self.allow_private)
         except ValueError as error:
             raise ChannelError(f"`api`: {error}") from None
+        if base.userinfo:
+            raise ChannelError("`api`: a user and password cannot go beside the token", "leave them out")
         if base.scheme != "https" and not self.allow_private:
             raise ChannelError("`api`: the token would go out in plain sight", "write https://")
         transport = egress.open_transport(allow_private=self.allow_private, connections=1, tls=tls)

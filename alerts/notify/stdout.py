@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import os
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TextIO
@@ -13,6 +17,7 @@ from rich.text import Text
 
 from alerts import render
 from alerts.notify.interface import Attempt, ChannelSettings, Result, Retry, Sent
+from alerts.notify.thread import in_thread
 from streams.core.records import Alert, Severity
 
 _STYLES: dict[Severity, str] = {
@@ -47,19 +52,37 @@ class StdoutNotifier:
         self._console = Console(file=stream, soft_wrap=True, highlight=False, markup=False, emoji=False)
         self._stream = stream
         self._as_json = as_json
+        self._busy = threading.Event()
 
     async def send(self, alert: Alert, attempt: Attempt) -> Result:
+        """Print the alert, in a thread, for whoever reads may hold it up. What is not through in time may come all the same."""
+        if self._busy.is_set():
+            return Retry("standard output takes nothing: a line of before waits")
+        line = self._line(alert)
+        self._busy.set()
         try:
-            if self._as_json:
-                self._stream.write(render.webhook_body(alert).decode() + "\n")
-            elif self._stream.isatty():
-                self._console.print(_styled(alert))
-            else:
-                self._stream.write(render.line(alert) + "\n")
-            self._stream.flush()
+            async with asyncio.timeout(self.timeout):
+                await in_thread(lambda: self._write(line), "stdout")
+        except TimeoutError:
+            return Retry(f"standard output takes nothing within {self.timeout:g} s")
         except OSError as error:
             return Retry(f"standard output: {error.strerror}")
         return Sent()
+
+    def _line(self, alert: Alert) -> str:
+        if self._as_json:
+            return render.webhook_body(alert).decode() + "\n"
+        if not self._stream.isatty():
+            return render.line(alert) + "\n"
+        with self._console.capture() as printed:
+            self._console.print(_styled(alert))
+        return printed.get()
+
+    def _write(self, line: str) -> None:
+        try:
+            _write(self._stream, line)
+        finally:
+            self._busy.clear()
 
     async def probe(self) -> str:
         """There is always a standard output."""
@@ -67,6 +90,23 @@ class StdoutNotifier:
 
     async def close(self) -> None:
         """The stream is not ours to close."""
+
+
+def _write(stream: TextIO, line: str) -> None:
+    """Write a line to the file below a stream; where there is none, to the stream.
+
+    A thread that hangs in a stream holds its lock, and Python, which flushes the stream when it ends, aborts on that.
+    """
+    try:
+        file = stream.fileno()
+    except io.UnsupportedOperation:
+        stream.write(line)
+        stream.flush()
+        return
+    stream.flush()
+    data = line.encode(stream.encoding or "utf-8", "backslashreplace")
+    while data:
+        data = data[os.write(file, data) :]
 
 
 def _styled(alert: Alert) -> Text:

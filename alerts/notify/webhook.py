@@ -159,6 +159,9 @@ class WebhookSettings(ChannelSettings):
         keys = [_signing_key(place, environ, folder) for place in self.secret or ()]
         headers = {name: _header_value(name, value, environ, folder) for name, value in self.headers.items()}
         headers["content-type"] = self.content_type
+        if url.userinfo and "authorization" in headers:
+            problem = "`url` holds a user and password, and `headers` an `authorization`"
+            raise ChannelError(problem, "leave one of them out: both are sent as `authorization`")
         try:
             template = self._made(folder)
         except TemplateError as error:

@@ -1,4 +1,4 @@
-"""The outbox in Redis (7.2 or later, or Valkey), by five Lua scripts that each are one atomic step.
+"""The outbox in Redis (7.2 or later, or Valkey), by six Lua scripts that each are one atomic step.
 
 Keys of a channel share a hash tag, ``{prefix}:outbox:{{channel}}:name``, and so a cluster node:
 
@@ -34,7 +34,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import resources
-from itertools import islice
+from itertools import accumulate, islice, takewhile
 from typing import Any
 
 import msgspec
@@ -58,6 +58,9 @@ from streams.core.records import Alert, Delivery
 #: Alerts of one script call: each call holds up all of Redis while it runs.
 _BATCH = 200
 
+#: Alerts that are confirmed in one round trip: as many as come in a second or some at the most.
+_CONFIRMED_AT_ONCE = 5_000
+
 _alert = msgspec.json.Decoder(Alert)
 _delivery = msgspec.json.Decoder(Delivery)
 
@@ -73,9 +76,9 @@ class RedisOutbox(Outbox):
         self._redis = redis
         self._prefix = prefix
         self._terminal_ttl = _ms(terminal_ttl)
-        self._schedule, self._lease, self._finish, self._settle, self._revive = (
+        self._schedule, self._lease, self._finish, self._settle, self._revive, self._serve = (
             redis.register_script(resources.files("alerts.outbox").joinpath(f"{name}.lua").read_text("utf-8"))
-            for name in ("schedule", "lease", "finish", "settle", "revive")
+            for name in ("schedule", "lease", "finish", "settle", "revive", "serve")
         )
         self._unconfirmed: list[tuple[Sequence[Alert], datetime]] = []
         self._confirming = asyncio.Lock()
@@ -91,21 +94,25 @@ class RedisOutbox(Outbox):
 
         WAITAOF speaks for the writes of its own connection only, and a connection may have been renewed
         unnoticed, to a Redis that crashed and lost its last second. Scheduling again is nearly free, and
-        leaves no such gap.
+        leaves no such gap. Of many alerts some thousands at a time are seen to the disk, with ``timeout`` for each, and
+        those are not scheduled again where the next are late.
         """
         async with self._confirming:
-            taken, self._unconfirmed = self._unconfirmed, []
-            try:
-                durability = await self._sync(taken, timeout)
-            except BaseException:
-                self._unconfirmed[:0] = taken
-                raise
-            if durability is Durability.LATE:
-                self._unconfirmed[:0] = taken
+            durability, waiting = (
+                Durability.SYNCED,
+                len(self._unconfirmed),
+            )  # what is scheduled from now on comes behind
+            while waiting:
+                some = _first(self._unconfirmed, _CONFIRMED_AT_ONCE)
+                durability = await self._sync(some, timeout)
+                if durability is Durability.LATE:
+                    break
+                del self._unconfirmed[: len(some)]
+                waiting -= len(some)
             return durability
 
-    async def _sync(self, taken: Iterable[tuple[Sequence[Alert], datetime]], timeout: float) -> Durability:  # noqa: ASYNC109
-        calls = [call for alerts, now in taken for call in self._schedule_calls(alerts, now)]
+    async def _sync(self, some: Iterable[tuple[Sequence[Alert], datetime]], timeout: float) -> Durability:  # noqa: ASYNC109
+        calls = [call for alerts, now in some for call in self._schedule_calls(alerts, now)]
         if not calls:
             return Durability.SYNCED
         *_, answer = await self._pipeline(self._schedule, calls, then=("WAITAOF", 1, 0, int(timeout * 1000)))
@@ -242,12 +249,9 @@ class RedisOutbox(Outbox):
         return sum(await self._pipeline(self._revive, calls)) if calls else 0
 
     async def serve(self, channels: Collection[str], until: datetime) -> None:
-        with _translated():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for channel in channels:
-                    (key,) = self._keys(channel, "served")
-                    pipe.set(key, _at(until))
-                await pipe.execute()
+        calls: list[_Call] = [(self._keys(channel, "served"), [_at(until)]) for channel in channels]
+        if calls:
+            await self._pipeline(self._serve, calls)
 
     async def forgotten(self, now: datetime) -> set[str]:
         """Looks through all keys of this Redis, a thousand at a time: to be asked once in a while."""
@@ -364,6 +368,14 @@ def _by_channel(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
     for alert in alerts:
         channels[alert.channel].append(alert)
     return channels
+
+
+def _first(
+    scheduled: Sequence[tuple[Sequence[Alert], datetime]], most: int
+) -> Sequence[tuple[Sequence[Alert], datetime]]:
+    """The first of what was scheduled, so many alerts together, or one call's if these are more."""
+    sums = accumulate(len(alerts) for alerts, _ in scheduled)
+    return scheduled[: max(sum(1 for _ in takewhile(lambda total: total <= most, sums)), 1)]
 
 
 def _batches(alerts: Sequence[Alert]) -> Iterator[Sequence[Alert]]:

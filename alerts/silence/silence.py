@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ from streams.core.records import Classified
 
 #: How long a silence is remembered after its end: as long as Kafka keeps the alerts that it suppressed.
 KEPT = timedelta(days=30)
+#: Control characters, what parts lines and paragraphs, and halves of a character, which UTF-8 has no bytes for.
+_BREAKS = frozenset({"Cc", "Zl", "Zp", "Cs"})
 _LONGEST_COMMENT = 500
 _LONGEST_NAME = 100
 
@@ -75,7 +78,8 @@ def make_silence(query: str, *, starts: datetime, ends: datetime, comment: str, 
     if ends <= now:
         raise SilenceError("the silence has ended before it is made", "choose a later end")
     for what, text, longest in (("comment", comment, _LONGEST_COMMENT), ("name", by, _LONGEST_NAME)):
-        if not text.strip() or len(text) > longest or not text.isprintable():
+        # Not `isprintable`: to Python, emoji that are newer than it are not, nor are the marks that join some.
+        if not text.strip() or len(text) > longest or not _BREAKS.isdisjoint(map(unicodedata.category, text)):
             raise SilenceError(f"the {what} is not one line of up to {longest} characters", "say why, and who you are")
     said = json.dumps([query, starts.isoformat(), ends.isoformat(), comment, by])
     digest = hashlib.blake2b(said.encode(), digest_size=4).hexdigest()

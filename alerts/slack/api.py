@@ -86,13 +86,16 @@ class SlackApi:
     async def _call(self, method: str, headers: Mapping[str, str], body: bytes, now: datetime) -> dict[str, Any]:
         url = self._url.join(method)
         try:
-            answer = await egress.post(self._transport, url, {**self._headers, **headers}, body, self._timeout)
+            sent, within = {**self._headers, **headers}, self._timeout
+            answer = await egress.post(self._transport, url, sent, body, within, body_within=within)
         except egress.UnreachableError as error:
             raise SlackError(str(error), refused=False) from None
         if not answer.ok:
             unsure = answer.status >= 500 or answer.status == 408
             after = egress.retry_after(answer.headers, now)
             raise SlackError(f"{answer.status}", refused=not unsure, status=answer.status, after=after)
+        if not answer.complete:
+            raise SlackError(f"{url.host}: the answer breaks off", refused=False)
         said = _read(answer.body)
         if said.get("ok") is True:
             return said
@@ -113,6 +116,6 @@ _UNSURE = frozenset({"fatal_error", "internal_error", "request_timeout", "servic
 def _read(body: bytes) -> dict[str, Any]:
     try:
         said = msgspec.json.decode(body)
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors; an answer may be cut
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return {}
     return said if isinstance(said, dict) else {}

@@ -138,7 +138,7 @@ def silence(clicked: Clicked, now: datetime) -> Silence | None:
         asked, ends = quoted("rule", about.rule), (at + timedelta(days=1)).replace(hour=MORNING, minute=0, second=0)
     else:
         return None
-    comment = f"muted in Slack: {about.text}"
+    comment = render.one_line(f"muted in Slack: {about.text}")
     query = f"{asked} AND {quoted('channel', about.channel)}"
     return make_silence(query, starts=at, ends=ends, comment=render.cut(comment, 300), by=clicked.by, now=now)
 

@@ -47,6 +47,8 @@ T = TypeVar("T")
 PASSING = (RedisError, KafkaError, PublishError, OSError, asyncio.TimeoutError)
 #: Records that are worked on together, at most twice as many.
 AT_ONCE = 1_000
+#: Records of which nobody has yet said that what they left in Redis is on its disk, at most; a chunk or some more.
+MOST_UNCONFIRMED = 10_000
 #: Places in the log that one record tells at most: some 14,000 bytes.
 PLACES_AT_ONCE = 200
 #: Waits between two tries, seconds: doubled from the first to the last.
@@ -397,6 +399,8 @@ class Runner:
         self._confirm = confirm
         self._on_failure = on_failure
         self._unconfirmed: asyncio.Queue[tuple[Any, Chunk]] = asyncio.Queue()
+        self._held = 0  # records of those chunks, and of those that are being confirmed
+        self._fewer_held = asyncio.Event()
 
     async def run(self, stream: Any) -> None:
         """Take the chunks as they come, those that wait together, until the stream ends.
@@ -450,6 +454,14 @@ class Runner:
         else:
             for event in events:
                 self._unconfirmed.put_nowait((event, event.value))
+            self._held += len(records)
+            await self._room()
+
+    async def _room(self) -> None:
+        """Wait while too much waits for the disk: all of it is in memory, and told to Redis again at each try."""
+        while self._held > MOST_UNCONFIRMED:
+            self._fewer_held.clear()
+            await self._fewer_held.wait()
 
     def _let_go(self, events: Sequence[Any]) -> None:
         consumer: ChunkConsumer = self._app.consumer
@@ -497,11 +509,13 @@ class Runner:
                 await keep_trying(lambda _: confirm(), None, chunk=chunk, what="confirm")
             except ReleasedError:
                 self._let_go([event for event, _ in batch])
-                continue
-            self._on_step(self._stage.name, "confirmed")
-            for event, _ in batch:
-                event.ack()
-            self._on_step(self._stage.name, "acknowledged")
+            else:
+                self._on_step(self._stage.name, "confirmed")
+                for event, _ in batch:
+                    event.ack()
+                self._on_step(self._stage.name, "acknowledged")
+            self._held -= sum(len(one) for _, one in batch)
+            self._fewer_held.set()
 
 
 def is_cancelled() -> bool:

@@ -82,12 +82,12 @@ class HealthWatch:
         failing = {name: one.failing for name, one in seen.items() if one.failing}
         await self._store.note(working, failing)
         ends = [one.gone for one in seen.values() if one.gone]
-        since = await self._store.failing() if failing else {}
+        known = await self._store.failing() if failing else {}
         days = DISABLE_AFTER.days
         ends += [
             Disabled(channel=name, since=now, reason=f"it has failed for {days} days without a success")
             for name in failing
-            if name in since and now - since[name] >= DISABLE_AFTER
+            if name in known and now - known[name].since >= DISABLE_AFTER
         ]
         return {end.channel for end in ends if await self._store.disable(end)}
 

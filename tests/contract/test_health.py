@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.asyncio import Redis
 
-from alerts.health import Disabled, HealthStore, MemoryHealth, RedisHealth
+from alerts.health import APART, Disabled, Failing, HealthStore, MemoryHealth, RedisHealth
 from connectors import embedded
 
 NOON = datetime(2025, 3, 3, 12, tzinfo=UTC)
@@ -40,18 +41,42 @@ async def test_nothing_is_there_at_first(store: HealthStore) -> None:
     assert (await store.failing(), await store.disabled()) == ({}, {})
 
 
-async def test_a_channel_fails_since_its_first_failure_until_it_works(store: HealthStore) -> None:
-    await store.note([], {"desk": NOON, "log": NOON})
-    await store.note([], {"desk": NOON + HOUR})
-    assert await store.failing() == {"desk": NOON, "log": NOON}
+def at(hours: float, until: float | None = None) -> Failing:
+    """Failures from so many hours after noon, until so many."""
+    return Failing(NOON + hours * HOUR, NOON + (hours if until is None else until) * HOUR)
+
+
+async def test_a_channel_fails_from_its_first_failure_to_its_last_until_it_works(store: HealthStore) -> None:
+    await store.note([], {"desk": at(0), "log": at(0)})
+    await store.note([], {"desk": at(1, 2)})
+    assert await store.failing() == {"desk": at(0, 2), "log": at(0)}
     await store.note(["desk"], {})
-    assert await store.failing() == {"log": NOON}
+    assert await store.failing() == {"log": at(0)}
 
 
 async def test_who_worked_and_then_failed_fails_since_then(store: HealthStore) -> None:
-    await store.note([], {"desk": NOON})
-    await store.note(["desk"], {"desk": NOON + HOUR})
-    assert await store.failing() == {"desk": NOON + HOUR}
+    await store.note([], {"desk": at(0)})
+    await store.note(["desk"], {"desk": at(1)})
+    assert await store.failing() == {"desk": at(1)}
+
+
+async def test_failures_far_apart_are_two_troubles(store: HealthStore) -> None:
+    apart = APART / HOUR
+    await store.note([], {"desk": at(0, 3), "log": at(0, 3)})
+    await store.note([], {"desk": at(3 + apart), "log": at(3.5 + apart)})
+    assert await store.failing() == {"desk": at(0, 3 + apart), "log": at(3.5 + apart)}
+
+
+async def test_workers_tell_of_failures_in_any_order(store: HealthStore) -> None:
+    await store.note([], {"desk": at(5, 6), "log": at(200)})
+    await store.note([], {"desk": at(4, 5), "log": at(0)})
+    assert await store.failing() == {"desk": at(4, 6), "log": at(200)}
+
+
+async def test_what_many_workers_tell_at_once_is_all_there(store: HealthStore) -> None:
+    told = [store.note(["log"] if n % 2 else [], {"desk": at(n)}) for n in range(10)]
+    await asyncio.gather(*told)
+    assert await store.failing() == {"desk": at(0, 9)}
 
 
 async def test_a_channel_is_disabled_by_the_first_who_says_so(store: HealthStore) -> None:
@@ -69,11 +94,11 @@ async def test_it_is_noted_that_somebody_was_told(store: HealthStore) -> None:
 
 
 async def test_an_enabled_channel_begins_anew(store: HealthStore) -> None:
-    await store.note([], {"desk": NOON, "log": NOON})
+    await store.note([], {"desk": at(0), "log": at(0)})
     await store.disable(GONE)
     await store.told("desk")
     assert await store.enable("desk") is True
-    assert (await store.failing(), await store.disabled()) == ({"log": NOON}, {})
+    assert (await store.failing(), await store.disabled()) == ({"log": at(0)}, {})
     assert await store.disable(GONE) is True
     assert not (await store.disabled())["desk"].told
 

@@ -278,6 +278,14 @@ async def test_a_channel_is_forgotten_that_holds_something_and_that_nobody_serve
     assert (await outbox.counts("gone", NOW)).done == 1
 
 
+async def test_who_serves_a_channel_for_longer_is_not_cut_short(outbox: Outbox) -> None:
+    await outbox.schedule([alert("a")], NOW)
+    for seconds in (60, 90, 10):
+        await outbox.serve(["desk"], later(seconds))
+    assert await outbox.forgotten(later(89)) == set()
+    assert await outbox.forgotten(later(90)) == {"desk"}
+
+
 async def test_outcomes_stay_until_they_are_published(outbox: Outbox) -> None:
     await outbox.schedule([alert("a"), alert("b")], NOW)
     first, second = await outbox.lease("desk", NOW, LEASE, 2)
@@ -374,6 +382,30 @@ async def test_redis_that_is_slow_to_sync_is_late_and_asked_again(server: embedd
         finally:
             await client.config_set("appendfsync", "everysec")
         assert await bench.outbox.durable() is Durability.SYNCED
+
+
+async def test_much_is_confirmed_in_parts_of_which_none_is_told_again(server: embedded.Redis) -> None:
+    async with redis_bench(server.url) as bench, Redis.from_url(server.url) as client:
+
+        async def told() -> int:
+            """How often anything was scheduled, by calls of the script."""
+            return int(await client.get("test:outbox:{desk}:tokens") or 0) - int(NOW.timestamp() * 1000)
+
+        await client.config_set("appendfsync", "no")
+        try:
+            for n in range(12):
+                await bench.outbox.schedule([alert(f"{n}-{m}") for m in range(1_000)], NOW)
+            before = await told()
+            assert await bench.outbox.durable(timeout=0.01) is Durability.LATE
+            assert await told() - before == 25, "5,000 alerts, 200 a call"
+        finally:
+            await client.config_set("appendfsync", "everysec")
+        before = await told()
+        assert await bench.outbox.durable() is Durability.SYNCED
+        assert await told() - before == 60
+        assert await bench.outbox.durable() is Durability.SYNCED
+        assert await told() - before == 60, "nothing is left to confirm"
+        assert (await bench.outbox.counts("desk", NOW)).queued == 12_000
 
 
 async def test_redis_that_forgot_the_scripts_is_told_them_again(server: embedded.Redis) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from alerts import egress
+from alerts.http1 import Http1Transport
 from alerts.receiver import Answer, Receiver
 
 NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
@@ -93,6 +95,31 @@ async def test_only_checked_addresses_are_connected_to_and_the_name_is_kept() ->
         assert receiver.received[0].headers["host"] == f"two-homed.example:{port}"
 
 
+class HalfDead(Detour):
+    """A network in which nothing answers at addresses that end in .1."""
+
+    async def connect_tcp(self, host: str, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        if host.endswith(".1"):
+            self.asked.append(host)
+            await asyncio.sleep(3600)
+        return await super().connect_tcp(host, *args, **kwargs)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+async def test_a_dead_address_does_not_use_up_the_time_of_the_next(allowed: bool) -> None:
+    async def several(_host: str, _port: int) -> list[str]:
+        return ["93.184.215.1", "93.184.216.1", "93.184.215.14"]
+
+    detour = HalfDead()
+    with Receiver() as receiver:
+        port = httpx.URL(receiver.url).port
+        context = httpx.create_ssl_context(trust_env=False)
+        guard = egress.PublicOnly(detour, several, allowed)
+        async with Http1Transport(guard, context, connections=1, keep_alive=60) as transport:
+            assert (await post(transport, f"http://several.example:{port}/", within=10)).status == 200
+    assert detour.asked == ["93.184.215.1", "93.184.216.1", "93.184.215.14"]
+
+
 @pytest.mark.parametrize("host", ["localhost", "a.localhost", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]"])
 def test_a_visibly_private_url_is_refused_unless_it_is_meant(host: str) -> None:
     with pytest.raises(ValueError, match="say `allow_private: true`"):
@@ -129,7 +156,8 @@ async def test_redirects_are_answers(transport: httpx.AsyncBaseTransport) -> Non
 
 async def test_a_long_answer_is_read_to_the_limit_only(transport: httpx.AsyncBaseTransport) -> None:
     with Receiver(otherwise=Answer(body=b"x" * 5_000_000)) as receiver:
-        assert len((await post(transport, receiver.url)).body) == egress.ANSWER_LIMIT
+        answer = await post(transport, receiver.url)
+        assert (len(answer.body), answer.complete) == (egress.ANSWER_LIMIT, False)
 
 
 @pytest.mark.parametrize(
@@ -148,21 +176,62 @@ async def test_no_answer(transport: httpx.AsyncBaseTransport, answer: Answer, me
         assert time.monotonic() - started < 20
 
 
-async def test_an_answer_that_trickles_in_is_cut_off(transport: httpx.AsyncBaseTransport) -> None:
-    """httpx's own time-outs begin anew with every byte; ours is for the whole."""
+@contextlib.asynccontextmanager
+async def answering(*parts: bytes, then: str) -> AsyncIterator[str]:
+    """A server whose answers come in ``parts``, and ``then`` hang, break off or trickle on; its URL."""
+    ended = asyncio.Event()
+    serving: list[asyncio.Task[None] | None] = []
 
-    async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n")
-        while not writer.is_closing():
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.append(asyncio.current_task())
+        await reader.readuntil(b"\r\n\r\n")
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        while then == "trickle" and not writer.is_closing() and not ended.is_set():
             writer.write(b"x")
             await asyncio.sleep(0.05)
+        if then == "hang":
+            await ended.wait()
+        writer.close()
 
-    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(egress.UnreachableError, match=r"within 0\.3 s"):
-        await post(transport, f"http://127.0.0.1:{port}/", within=0.3)
-    server.close()
-    await asyncio.sleep(0.1)  # the trickle ends
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        ended.set()
+        await asyncio.gather(*(task for task in serving if task))
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n"
+
+
+@pytest.mark.parametrize("then", ["hang", "break off", "trickle"])
+@pytest.mark.parametrize("head", [HEAD, HEAD.replace(b"200 OK", b"503 Busy")])
+async def test_a_status_holds_though_the_body_does_not_come(
+    transport: httpx.AsyncBaseTransport, head: bytes, then: str
+) -> None:
+    """What has a status is delivered or not; httpx's own time-outs begin anew with every byte, ours is for the whole."""
+    async with answering(head, b"some", then=then) as url:
+        for _ in range(3):  # more than there are connections
+            started = time.monotonic()
+            answer = await egress.post(transport, httpx.URL(url), {}, b"", within=30, body_within=0.3)
+            assert time.monotonic() - started < 15, "nobody waits for it as long as for an answer"
+            assert (answer.status, answer.complete, answer.body[:4]) == (int(head[9:12]), False, b"some")
+
+
+async def test_a_body_has_no_longer_than_the_whole(transport: httpx.AsyncBaseTransport) -> None:
+    async with answering(HEAD, then="trickle") as url:
+        started = time.monotonic()
+        assert not (await egress.post(transport, httpx.URL(url), {}, b"", within=0.3, body_within=30)).complete
+        assert time.monotonic() - started < 15
+
+
+@pytest.mark.parametrize("then", ["hang", "break off"])
+async def test_half_a_head_is_no_answer(transport: httpx.AsyncBaseTransport, then: str) -> None:
+    async with answering(HEAD[:20], then=then) as url:
+        with pytest.raises(egress.UnreachableError):
+            await post(transport, url, within=0.3)
 
 
 async def test_errors_name_the_host_and_nothing_more(transport: httpx.AsyncBaseTransport) -> None:

@@ -12,7 +12,7 @@ import httpcore
 import pytest
 import trustme
 
-from alerts.network import AsyncioBackend
+from alerts.network import AsyncioBackend, connect_to_any
 
 Reader: TypeAlias = asyncio.StreamReader
 Writer: TypeAlias = asyncio.StreamWriter
@@ -178,3 +178,96 @@ async def test_tls_is_verified() -> None:
         async with httpcore.AsyncConnectionPool(ssl_context=strict, network_backend=backend) as pool:
             with pytest.raises(httpcore.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                 await post(pool, port, scheme="https")
+
+
+class Road(httpcore.AsyncMockStream):
+    """A connection that notes whether it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.closed = False
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Roads:
+    """Addresses, each with how long it takes to connect to and what comes of it; None never answers."""
+
+    def __init__(self, **after: float | None) -> None:
+        self._after = after
+        self.tried: list[str] = []
+        self.given_up: list[str] = []
+        self.made: dict[str, Road] = {}
+
+    async def connect(self, address: str) -> httpcore.AsyncNetworkStream:
+        self.tried.append(address)
+        seconds = self._after[address]
+        try:
+            await asyncio.sleep(3600 if seconds is None else abs(seconds))
+        except asyncio.CancelledError:
+            self.given_up.append(address)
+            raise
+        if seconds is not None and seconds < 0:
+            raise httpcore.ConnectError(f"{address} refuses")
+        self.made[address] = Road()
+        return self.made[address]
+
+
+async def test_an_address_that_does_not_answer_keeps_nobody_from_the_next() -> None:
+    roads = Roads(dead=None, dumb=None, good=0.0, spare=0.0)
+    async with asyncio.timeout(10):
+        stream = await connect_to_any(["dead", "dumb", "good", "spare"], roads.connect)
+    await asyncio.sleep(0)
+    assert stream is roads.made["good"]
+    assert (roads.tried, sorted(roads.given_up)) == (["dead", "dumb", "good"], ["dead", "dumb"])
+
+
+async def test_the_next_address_is_tried_at_once_where_one_refuses() -> None:
+    roads = Roads(shut=-0.001, good=0.0)
+    async with asyncio.timeout(10):
+        assert await connect_to_any(["shut", "good"], roads.connect) is roads.made["good"]
+
+
+async def test_an_address_that_is_slow_may_still_come_first() -> None:
+    roads = Roads(slow=0.4, slower=3000.0)
+    async with asyncio.timeout(10):
+        assert await connect_to_any(["slow", "slower"], roads.connect) is roads.made["slow"]
+    await asyncio.sleep(0)
+    assert roads.given_up == roads.tried[1:]
+
+
+async def test_of_two_connections_of_the_same_moment_one_is_closed() -> None:
+    going = asyncio.Event()
+    made: list[Road] = []
+
+    async def connect(_address: str) -> httpcore.AsyncNetworkStream:
+        if not made:
+            asyncio.get_running_loop().call_later(0.3, going.set)
+        made.append(Road())
+        mine = made[-1]
+        await going.wait()
+        return mine
+
+    stream = await connect_to_any(["a", "b"], connect)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert [road.closed for road in made] == [road is not stream for road in made]
+
+
+async def test_where_no_address_answers_it_says_so_and_where_there_are_none() -> None:
+    with pytest.raises(httpcore.ConnectError, match="b refuses"):
+        await connect_to_any(["a", "b"], Roads(a=-0.01, b=-0.01).connect)
+    with pytest.raises(httpcore.ConnectError, match="no address"):
+        await connect_to_any([], Roads().connect)
+
+
+async def test_families_of_addresses_take_turns_and_who_stops_waiting_gives_up_all() -> None:
+    addresses = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "192.0.2.2"]
+    roads = Roads(**dict.fromkeys(addresses))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.6):
+            await connect_to_any(addresses, roads.connect)
+    await asyncio.sleep(0)
+    assert roads.tried[:2] == ["2001:db8::1", "192.0.2.1"]
+    assert sorted(roads.given_up) == sorted(roads.tried)

@@ -168,6 +168,55 @@ def test_a_webhook_of_several_alerts_has_them_all_and_stays_small(make_alert: Ma
     assert "truncated" not in whole
 
 
+LONG_URL = "https://www.harbour.example/2026/11/27/" + "ferries-and-storms-" * 5
+
+
+@pytest.mark.parametrize("count", [2, 10, 20, 30, 50])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"body": "word " * 2000},
+        {"text": "Ferries 🚢 storm " * 500, "topics": many_topics(30), "author": "a" * 5000},
+    ],
+)
+def test_of_several_alerts_every_one_keeps_its_url_and_the_webhook_its_size(
+    make_alert: Make, count: int, fields: dict[str, Any]
+) -> None:
+    alerts = [make_alert(alert_id=f"al_{n:028}", url=LONG_URL, **fields) for n in range(count)]
+    body = render.webhook_bodies(alerts)
+    assert len(body) <= max(render.BODY_LIMIT, 2_000 * count)
+    told = msgspec.convert(msgspec.json.decode(body)["data"], list[Alert])
+    assert {one.headline.headline.url for one in told} == {LONG_URL}
+    assert [one.alert_id for one in told] == [one.alert_id for one in alerts]
+    if not fields:
+        assert told == alerts, "nothing is cut that need not be"
+    for one in told:
+        for span in one.rule.matched:
+            assert one.headline.headline.headline[span.start : span.end] == span.text
+
+
+def test_of_several_alerts_the_longest_are_cut_and_no_more_than_must_be(make_alert: Make) -> None:
+    short = [make_alert(alert_id=f"al_{n}", body="A few words. " * 20) for n in range(9)]
+    longest = make_alert(alert_id="al_long", body="word " * 4000)
+    told = msgspec.convert(
+        msgspec.json.decode(render.webhook_bodies([*short[:4], longest, *short[4:]]))["data"], list[Alert]
+    )
+    assert [one for one in told if one.alert_id != "al_long"] == short
+    assert 3000 < len(told[4].headline.headline.body or "") <= 4000
+
+
+def test_of_several_alerts_only_a_url_that_no_link_may_have_is_left_out(make_alert: Make) -> None:
+    endless = [make_alert(alert_id=f"al_{n}", url="https://e.example/" + "u" * 7_000) for n in range(9)]
+    body = render.webhook_bodies([*endless, make_alert(url=LONG_URL)])
+    told = msgspec.json.decode(body)
+    assert len(body) <= render.BODY_LIMIT
+    assert told["truncated"] == ["headline.headline.url"]
+    urls = [one["headline"]["headline"].get("url") for one in told["data"]]
+    assert urls[-1] == LONG_URL
+    assert 1 <= len([url for url in urls if url]) <= 3, "those that there is room for"
+
+
 def test_a_webhook_says_the_same_every_time(make_alert: Make) -> None:
     for alert in (make_alert(), make_alert(body="word " * 9000, topics=many_topics(40))):
         assert len({render.webhook_body(alert) for _ in range(3)}) == 1

@@ -15,6 +15,16 @@ from tests.unit.alerts.routing import NOON, firing
 
 HOUR = timedelta(hours=1)
 
+#: What Python 3.11 does not take for printable: an emoji of Unicode 15, a flag of tags, a family of joined people, spaces of
+#: other widths, marks of direction.
+AWKWARD = [
+    "pink heart \U0001fa77",
+    "England \U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f win",
+    "family \U0001f468\u200d\U0001f469",
+    "Tokyo\u3000\u65e5\u672c, 5\u00a0%",
+    "\u200f\u0627\u0644\u0639\u0631\u0628\u064a\u0629",
+]
+
 
 def silence(query: str, **given: Any) -> Silence:
     usual = {"starts": NOON, "ends": NOON + HOUR, "comment": "drill", "by": "ann", "now": NOON}
@@ -111,12 +121,21 @@ def test_made_twice_it_is_one() -> None:
         ({"comment": "  "}, "the comment is not one line"),
         ({"comment": "a\nb"}, "the comment is not one line"),
         ({"comment": "x" * 501}, "the comment is not one line"),
+        ({"comment": "a\u2028b"}, "the comment is not one line"),
+        ({"comment": "a\x1b[2J"}, "the comment is not one line"),
+        ({"comment": "a\x85b"}, "the comment is not one line"),
+        ({"comment": "a\ud83e"}, "the comment is not one line"),
         ({"by": ""}, "the name is not one line"),
     ],
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(SilenceError, match=re.escape(message)):
         silence(given.pop("query", "tanker"), **given)
+
+
+@pytest.mark.parametrize("comment", AWKWARD)
+def test_a_comment_may_have_any_character_that_stays_in_its_line(comment: str) -> None:
+    assert silence("tanker", comment=comment, by=comment).comment == comment
 
 
 def test_rules_have_none_of_its_fields() -> None:

@@ -71,12 +71,24 @@ def test_a_long_alert_is_shortened_as_it_is_without_a_template(make_alert: Make)
         ("{{ ''.__class__.__mro__ }}", 1, "unsafe"),
         ("{% include 'other' %}", 1, "loader"),
         ("{{ alert.rule.labels.update({'a': 'b'}) }}", 1, "update"),
+        ("\n{{ alert.headline.topics | xmlattr }}", 2, "AttributeError: 'list' object has no attribute 'items'"),
+        ("{{ line | truncate(1) }}", 1, "AssertionError: expected length >= 3, got 1"),
+        ("{{ cycler() }}", 1, "RuntimeError: at least one item has to be provided"),
+        pytest.param("{{ " + "1" * 5000 + " }}", 0, "ValueError: Exceeds the limit", id="a long number"),
+        pytest.param("{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", 0, "RecursionError", id="many brackets"),
     ],
 )
 def test_a_mistake_is_told_at_its_line(text: str, line: int, said: str) -> None:
     error = wrong(text)
     assert error.line == line
     assert said in error.message
+
+
+def test_what_a_template_fails_on_is_told_also_of_a_single_alert(make_alert: Make) -> None:
+    template = BodyTemplate("{{ alert.headline.topics | xmlattr if alert.rule.title == 'Ferries' }}", "text/plain")
+    template.check()
+    with pytest.raises(TemplateError, match="line 1: AttributeError"):
+        template.body(make_alert(title="Ferries"))
 
 
 def test_what_it_makes_has_a_limit() -> None:

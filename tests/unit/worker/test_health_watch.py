@@ -67,13 +67,11 @@ async def test_where_nobody_is_left_to_be_told_nothing_is_published() -> None:
 
 async def test_a_channel_that_fails_for_five_days_without_a_success_is_disabled_across_restarts() -> None:
     bench = Bench()
-    health, watch = bench.worker()
-    health.of("desk").note(Retry("no connection"), bench.now)
-    await watch.look()
-    bench.now = NOON + DISABLE_AFTER - timedelta(seconds=1)
-    health, watch = bench.worker()
-    health.of("desk").note(Retry("no connection"), bench.now)
-    await watch.look()
+    for hours in range(0, 120, 24):
+        bench.now = NOON + timedelta(hours=hours)
+        health, watch = bench.worker()
+        health.of("desk").note(Retry("no connection"), bench.now)
+        await watch.look()
     assert await bench.store.disabled() == {}
     bench.now = NOON + DISABLE_AFTER
     await watch.look()
@@ -82,6 +80,30 @@ async def test_a_channel_that_fails_for_five_days_without_a_success_is_disabled_
     await watch.look()
     assert (await bench.store.disabled())["desk"].reason == "it has failed for 5 days without a success"
     assert [alert.channel for alert in bench.published] == ["log"]
+
+
+@pytest.mark.parametrize(
+    "first", [Dead("the template, line 3: there is no `x`"), Retry("Slack answered 503", None, 503)]
+)
+async def test_a_quiet_channel_is_not_disabled_by_two_troubles_days_apart(first: Dead | Retry) -> None:
+    bench = Bench()
+    health, watch = bench.worker()
+    health.of("desk").note(first, NOON)
+    await watch.look()
+    bench.now = NOON + DISABLE_AFTER + timedelta(hours=1)
+    health.of("desk").note(Retry("Slack answered 503", None, 503), bench.now)
+    await watch.look()
+    assert await bench.store.disabled() == {}
+
+
+async def test_an_alert_that_is_wrong_says_nothing_against_its_channel_however_often() -> None:
+    bench = Bench()
+    health, watch = bench.worker()
+    for hours in range(0, 200, 12):
+        bench.now = NOON + timedelta(hours=hours)
+        health.of("desk").note(Dead("Slack refuses it: invalid_blocks", 200), bench.now)
+        await watch.look()
+    assert await bench.store.disabled() == {}
 
 
 async def test_one_success_of_any_worker_in_between_keeps_it() -> None:

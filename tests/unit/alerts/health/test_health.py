@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from alerts.health import RULE, Disabled, Health, Limits, Seen, notice
+from alerts.health import RULE, Disabled, Failing, Health, Limits, Seen, notice
 from alerts.notify.interface import Dead, Result, Retry, Sent
 
 NOON = datetime(2025, 3, 3, 12, tzinfo=UTC)
@@ -29,23 +29,47 @@ def test_the_pause_is_logged_once_and_its_end() -> None:
     assert [one["event"] for one in logs] == ["channel fails, pausing it", "channel answers again"]
 
 
+def failing(since: int, last: int) -> Failing:
+    return Failing(NOON + since * MINUTE, NOON + last * MINUTE)
+
+
 def test_what_was_seen_is_told_once() -> None:
     health = Health()
     health.of("desk").note(Sent(200), NOON)
-    health.of("desk").note(REFUSED, NOON + MINUTE)
+    health.of("desk").note(FAILED, NOON + MINUTE)
     health.of("desk").note(FAILED, NOON + 2 * MINUTE)
     health.of("log").note(THROTTLED, NOON)
-    assert health.take() == {"desk": Seen(worked=True, failing=NOON + MINUTE)}
+    assert health.take() == {"desk": Seen(worked=True, failing=failing(1, 2))}
     assert health.take() == {}
+
+
+@pytest.mark.parametrize(
+    ("result", "fails"),
+    [
+        (FAILED, True),
+        (GONE, True),
+        (Dead("Slack answered 404 no_service", 404), True),
+        (Dead("Slack answered 403 invalid_token", 403), True),
+        (Dead("the template, line 3: there is no `x`"), False),
+        (Dead("Slack answered 400 invalid_blocks", 400), False),
+        (Dead("Slack refuses it: invalid_blocks", 200), False),
+        (THROTTLED, False),
+        (Sent(200), False),
+    ],
+)
+def test_only_what_would_meet_any_alert_says_that_a_channel_fails(result: Result, fails: bool) -> None:
+    health = Health()
+    health.of("desk").note(result, NOON)
+    assert bool(health.of("desk").seen.failing) is fails
 
 
 @pytest.mark.parametrize(
     ("later", "told"),
     [
-        ([], Seen(worked=False, failing=NOON)),
-        ([FAILED], Seen(worked=False, failing=NOON)),
+        ([], Seen(worked=False, failing=failing(0, 0))),
+        ([FAILED], Seen(worked=False, failing=failing(0, 1))),
         ([Sent(200)], Seen(worked=True)),
-        ([Sent(200), FAILED], Seen(worked=True, failing=NOON + MINUTE)),
+        ([Sent(200), FAILED], Seen(worked=True, failing=failing(1, 1))),
     ],
 )
 def test_what_could_not_be_told_comes_before_what_was_seen_later(later: list[Result], told: Seen) -> None:

@@ -376,3 +376,10 @@ def test_a_token_does_not_leave_unencrypted() -> None:
     given = {"type": "slack", "token": "env:T", "channel": "#desk", "api": "http://slack.example/api/"}
     with pytest.raises(ChannelError, match="in plain sight"):
         SlackSettings.model_validate(given).open({"T": TOKEN}, Path())
+
+
+def test_a_user_and_password_beside_the_token_are_refused_and_not_dropped() -> None:
+    given = {"type": "slack", "token": "env:T", "channel": "#desk", "api": "https://ann:hunter2@slack.example/api/"}
+    with pytest.raises(ChannelError, match="`api`: a user and password") as caught:
+        SlackSettings.model_validate(given).open({"T": TOKEN}, Path())
+    assert "hunter2" not in str(caught.value)

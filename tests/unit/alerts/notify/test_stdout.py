@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,3 +97,59 @@ async def test_a_closed_pipe_is_a_failure_to_try_again(make_alert: Callable[...,
 async def test_the_setting_json(make_alert: Callable[..., Alert], capsys: pytest.CaptureFixture[str]) -> None:
     await StdoutSettings.model_validate({"type": "stdout", "json": True}).open({}, Path()).send(make_alert(), ATTEMPT)
     assert capsys.readouterr().out.startswith('{"type":"alert"')
+
+
+async def test_a_pipe_that_nobody_reads_holds_up_nothing_else(make_alert: Callable[..., Alert]) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"." * 4096)
+    os.set_blocking(writing, True)
+    with os.fdopen(writing, "w", encoding="utf-8") as stream, os.fdopen(reading, "rb") as reader:
+        notifier = StdoutNotifier(stream)
+        notifier.timeout = 0.2
+        started, turns = asyncio.get_running_loop().time(), 0
+        sending = asyncio.create_task(notifier.send(make_alert(), ATTEMPT))
+        while not sending.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        assert turns > 1
+        assert asyncio.get_running_loop().time() - started < 20
+        assert await sending == Retry("standard output takes nothing within 0.2 s")
+        assert await notifier.send(make_alert(), ATTEMPT) == Retry(
+            "standard output takes nothing: a line of before waits"
+        )
+        line = render.line(make_alert()).encode() + b"\n"
+        assert (await asyncio.to_thread(reader.readline)).endswith(line)
+        while notifier._busy.is_set():  # noqa: ASYNC110 - a thread tells no event of ours
+            await asyncio.sleep(0.01)
+        assert await notifier.send(make_alert(), ATTEMPT) == Sent()
+        assert await asyncio.to_thread(reader.readline) == line
+
+
+def test_a_program_ends_though_nobody_reads_what_it_prints() -> None:
+    program = """
+import asyncio, sys
+from datetime import UTC, datetime
+from alerts.notify.interface import Attempt
+from alerts.notify.stdout import StdoutNotifier
+from alerts.template import _sample
+
+async def main():
+    notifier = StdoutNotifier(sys.stdout)
+    notifier.timeout = 0.2
+    for number in range(10_000):
+        result = await notifier.send(_sample(full=True), Attempt(1, datetime(2025, 3, 3, 12, tzinfo=UTC)))
+        if "Retry" in repr(result):
+            print(result, file=sys.stderr)
+            return
+
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(timeout=60) == 0
+    assert b"takes nothing within" in said
+    assert b"Fatal" not in said

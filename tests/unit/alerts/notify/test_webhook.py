@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 from collections.abc import Callable
@@ -104,6 +105,11 @@ async def test_what_comes_of_an_answer(make_alert: Callable[..., Alert], answer:
         assert await send(receiver, make_alert(), timeout="200ms") == expected
 
 
+async def test_what_was_taken_is_delivered_though_the_answer_breaks_off(make_alert: Callable[..., Alert]) -> None:
+    with Receiver(otherwise=Answer(headers={"transfer-encoding": "chunked"}, body=b"64\r\nhalf")) as receiver:
+        assert await send(receiver, make_alert(), timeout="10s") == Sent(200)
+
+
 async def test_a_receiver_that_is_not_there_is_tried_again(make_alert: Callable[..., Alert]) -> None:
     with Receiver() as receiver:
         pass
@@ -116,6 +122,56 @@ async def test_own_headers_are_sent(make_alert: Callable[..., Alert]) -> None:
         (post,) = receiver.received
     assert post.headers["authorization"] == "Bearer hunter2"
     assert post.headers["x-desk"] == "energy"
+
+
+async def test_a_user_and_password_in_the_url_are_sent_as_basic_auth_and_shown_nowhere(
+    make_alert: Callable[..., Alert], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Receiver(answers=[Answer(), Answer(500), Answer(reset=True)]) as receiver:
+        url = receiver.url.replace("http://", "http://ann:hunter2%40%C3%BC@") + "in?x=1"
+        webhook = WebhookSettings.model_validate({"type": "webhook", "url": "env:U", "allow_private": True}).open(
+            {"U": url}, Path()
+        )
+        results = [await webhook.send(make_alert(), Attempt(1, now())) for _ in range(3)]
+        await webhook.close()
+        posts = receiver.received
+    assert {post.headers["authorization"] for post in posts} == {
+        "Basic " + base64.b64encode("ann:hunter2@ü".encode()).decode()
+    }
+    assert {(post.path, post.headers["host"]) for post in posts} == {("/in?x=1", receiver.url[7:-1])}
+    assert "hunter2" not in caplog.text + repr(results) + repr(webhook)
+
+
+async def test_the_head_is_asked_for_with_the_user_and_password_too() -> None:
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://ann:hunter2@127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        webhook = WebhookSettings.model_validate({"type": "webhook", "url": "env:U", "allow_private": True}).open(
+            {"U": url}, Path()
+        )
+        assert "hunter2" not in await webhook.probe()
+        await webhook.close()
+    assert b"authorization: basic " + base64.b64encode(b"ann:hunter2").lower() in heads[0].lower()
+    assert b"hunter2" not in heads[0]
+
+
+def test_a_user_in_the_url_and_an_authorization_of_ones_own_are_one_too_many() -> None:
+    settings = WebhookSettings.model_validate(
+        {"type": "webhook", "url": "env:U", "headers": {"Authorization": "env:H"}}
+    )
+    with pytest.raises(
+        ChannelError, match="`url` holds a user and password, and `headers` an `authorization`"
+    ) as caught:
+        settings.open({"U": "https://ann:hunter2@a.example/", "H": "Bearer hunter3"}, Path())
+    assert "hunter" not in str(caught.value)
+    settings.open({"U": "https://a.example/", "H": "Bearer hunter3"}, Path())
 
 
 async def test_without_a_secret_it_is_not_signed(make_alert: Callable[..., Alert]) -> None:
@@ -187,4 +243,4 @@ async def test_an_alert_that_a_template_makes_nothing_of_is_dead_and_not_sent(ma
         result = await send(receiver, make_alert("Storm", matched=()), template=template, content_type="text/plain")
         assert list(receiver.received) == []
     assert isinstance(result, Dead)
-    assert result.reason.startswith("the template, line 2: integer")
+    assert result.reason.startswith("the template, line 2: ZeroDivisionError: integer")

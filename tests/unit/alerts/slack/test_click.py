@@ -80,6 +80,14 @@ async def test_a_story_is_muted_for_two_hours_in_its_channel(slack: Slack, make_
     assert f"wirewatch silence expire {silence.id}" in slack.responses[0]["text"]
 
 
+async def test_a_headline_with_newer_emoji_can_be_muted(slack: Slack, make_alert: Make) -> None:
+    text = "England \U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f win \U0001fa77\nat last"
+    async with desk(slack, make_alert(text, matched=())) as at:
+        assert await at.click(MUTE_STORY) == HTTPStatus.OK
+        (silence,) = await at.silences.all()
+    assert silence.comment == f"muted in Slack: {text}".replace("\n", " ")
+
+
 async def test_a_rule_is_muted_until_the_morning_and_the_silence_keeps_it(slack: Slack, make_alert: Make) -> None:
     alert = make_alert()
     async with desk(slack, alert) as at:

@@ -1,0 +1,99 @@
+"""An agent whose work is confirmed later does not run on for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from streams.worker import agents
+from streams.worker.agents import Records, Refusals, Runner
+from streams.worker.chunks import Chunk
+from streams.worker.publish import Output
+from streams.worker.topics import Topics
+
+PARTITION = TP("alerts", 0)
+
+
+class Deliver:
+    """A stage that puts out nothing, and counts."""
+
+    name = "deliver"
+
+    def __init__(self) -> None:
+        self.refusals = Refusals(self.name, Topics())
+        self.worked = 0
+
+    async def work(self, records: Records) -> list[Output]:
+        self.worked += len(records)
+        return []
+
+
+class Event:
+    """A chunk as Faust hands it out."""
+
+    def __init__(self, size: int, released: asyncio.Event) -> None:
+        self.value = Chunk(PARTITION, [SimpleNamespace()] * size, released)
+        self.message = self
+        self.state = "in hand"
+
+    def ack(self) -> None:
+        self.state = "acknowledged"
+
+    def let_go(self, message: Event) -> None:
+        message.state = "let go"
+
+
+class Stream:
+    """A stream of as many chunks as there are, each of which comes by itself."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self._events = events
+        self.channel = SimpleNamespace(empty=lambda: True)
+
+    def noack(self) -> Stream:
+        return self
+
+    async def events(self) -> AsyncIterator[Event]:
+        for event in self._events:
+            yield event
+
+
+async def settled() -> None:
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("how", ["confirmed", "released"])
+async def test_an_agent_waits_while_too_much_is_unconfirmed(how: str) -> None:
+    released, disk, late = asyncio.Event(), asyncio.Event(), True
+
+    async def confirm() -> None:
+        await disk.wait()
+        if late:
+            raise TimeoutError("Redis has not written to its disk yet")
+
+    stage, events = Deliver(), [Event(1000, released) for _ in range(30)]
+    app: Any = SimpleNamespace(consumer=SimpleNamespace(let_go=lambda message: message.let_go(message)))
+    runner = Runner(stage, app, lambda: datetime(2025, 3, 3, 12, tzinfo=UTC), lambda _agent, _step: None, confirm)
+    running = [asyncio.create_task(runner.run(Stream(events))), asyncio.create_task(runner.acknowledge_confirmed())]
+    await settled()
+    assert stage.worked == agents.MOST_UNCONFIRMED + 1000
+    if how == "released":
+        released.set()
+    else:
+        late = False
+    disk.set()
+    await asyncio.wait_for(running[0], 10)
+    await settled()
+    if how == "confirmed":
+        assert (stage.worked, {event.state for event in events}) == (30_000, {"acknowledged"})
+    else:
+        assert {event.state for event in events} == {"let go"}
+    running[1].cancel()
+    await asyncio.gather(*running, return_exceptions=True)
