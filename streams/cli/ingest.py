@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import typer
-from aiokafka.errors import KafkaError
 
 from connectors.interface import Context, Source, SourceError
 from connectors.registry import SOURCES, guess
@@ -41,12 +40,11 @@ from streams.cli.common import (
     told_plainly,
 )
 from streams.cli.sending import Named, Sent, send
-from streams.cli.services import reach
+from streams.cli.services import make_topics, reach
 from streams.core.document import Problem, RefusedError, nearest
 from streams.core.headline import NAME_LIMIT, tidy
 from streams.core.records import Headline
 from streams.settings import Loaded
-from streams.worker.topics import Topics, create_topics
 
 #: What stands for standard input.
 STDIN = Path("-")
@@ -297,12 +295,7 @@ class _Interrupt:
 async def _send_until(interrupt: _Interrupt, loaded: Loaded, inputs: Inputs, sent: Sent) -> None:
     interrupt.listen()
     where = await reach(loaded, patience=10.0)
-    kafka = loaded.settings.kafka
-    topics = Topics(kafka.topic_prefix)
-    try:
-        await create_topics(where.kafka, topics, partitions=kafka.partitions, replication=kafka.replication)
-    except (KafkaError, OSError) as error:
-        raise UnreachableError(f"Kafka did not make the topics: {error}", "`wirewatch doctor` shows more") from None
+    topics = await make_topics(loaded, where)
     interrupt.be_gentle()
     await send(where.kafka, topics, inputs.readings(), sent)
 

@@ -26,11 +26,11 @@ from alerts.slack.clicks import PATIENCE, Clicks
 from alerts.slack.listener import PATH, Listener
 from streams.cli import logs
 from streams.cli.common import ConfigOption, Exit, UnreachableError, clock, err, settings, tell_error, told_plainly
-from streams.cli.services import Addresses, reach, stopped
+from streams.cli.services import Addresses, make_topics, reach, stopped
 from streams.core.document import RefusedError
 from streams.core.records import Feedback
 from streams.settings import Loaded
-from streams.worker.topics import Topics, create_topics
+from streams.worker.clients import started
 
 app = typer.Typer(help="Hear what people click in Slack.", no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -136,28 +136,43 @@ async def _until(stop: asyncio.Event, where: Addresses) -> None:
 async def _clicks(
     loaded: Loaded, where: Addresses, secrets: Mapping[str, str], allowed: egress.Allowed
 ) -> AsyncIterator[Clicks]:
-    kafka, topics = loaded.settings.kafka, Topics(loaded.settings.kafka.topic_prefix)
-    await create_topics(where.kafka, topics, partitions=kafka.partitions, replication=kafka.replication)
+    topics = await make_topics(loaded, where)
+    async with (
+        _producer(where) as producer,
+        Redis.from_url(where.redis_url, socket_timeout=2, **where.redis_options) as redis,
+    ):
+
+        async def publish(said: Feedback) -> None:
+            await producer.send_and_wait(topics.feedback, msgspec.json.encode(said), key=said.headline_id.encode())
+
+        clicks = Clicks(
+            secrets,
+            RedisSilences(redis, prefix=loaded.settings.redis.prefix),
+            publish,
+            clock=clock,
+            transport=egress.open_transport(allow_private=allowed, connections=4),
+            allow_private=allowed,
+            failures=(KafkaError,),
+        )
+        try:
+            yield clicks
+        finally:
+            await clicks.close()
+
+
+@asynccontextmanager
+async def _producer(where: Addresses) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that waits for all copies, for the length of a block.
+
+    Raises:
+        UnreachableError: Kafka does not take it.
+    """
     producer = AIOKafkaProducer(**where.kafka, acks="all")
-    await producer.start()
-
-    async def publish(said: Feedback) -> None:
-        await producer.send_and_wait(topics.feedback, msgspec.json.encode(said), key=said.headline_id.encode())
-
     try:
-        async with Redis.from_url(where.redis_url, socket_timeout=2, **where.redis_options) as redis:
-            clicks = Clicks(
-                secrets,
-                RedisSilences(redis, prefix=loaded.settings.redis.prefix),
-                publish,
-                clock=clock,
-                transport=egress.open_transport(allow_private=allowed, connections=4),
-                allow_private=allowed,
-                failures=(KafkaError,),
-            )
-            try:
-                yield clicks
-            finally:
-                await clicks.close()
+        try:
+            await started(producer.start())
+        except (KafkaError, OSError) as error:
+            raise UnreachableError(f"Kafka takes no records: {error}", "`wirewatch doctor` shows more") from None
+        yield producer
     finally:
         await producer.stop()
