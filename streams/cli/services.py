@@ -121,7 +121,13 @@ async def make_topics(loaded: Loaded, where: Addresses, topics: Topics | None = 
     kafka = loaded.settings.kafka
     topics = topics or Topics(kafka.topic_prefix)
     try:
-        await create_topics(where.kafka, topics, partitions=kafka.partitions, replication=kafka.replication)
+        await create_topics(
+            where.kafka,
+            topics,
+            partitions=kafka.partitions,
+            replication=kafka.replication,
+            window=loaded.settings.dedupe.longest,
+        )
     except (KafkaError, OSError) as error:
         raise UnreachableError(f"Kafka did not make the topics: {error}", "`wirewatch doctor` shows more") from None
     return topics
