@@ -104,6 +104,8 @@ def _header(line: str) -> tuple[str, Sequence[str]] | None:
 
 
 def _rows(lines: _Lines, separator: str, names: Sequence[str], context: Context) -> Iterator[Reading]:
+    # Of all readers of the process, a cell of more than 131,072 characters is refused otherwise: a long body is none to us.
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
     reader = csv.reader(lines, delimiter=separator, strict=True)
     while True:
         lines.begin()

@@ -17,7 +17,7 @@ All times are aware. Every method raises :class:`OutboxError` where the store ca
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -175,8 +175,11 @@ class Outbox(Protocol):
         """Those of some alerts of a channel that are queued or leased, or of which it is remembered how they ended."""
         ...
 
-    async def dead(self, channel: str, now: datetime, limit: int = 500) -> list[Alert]:
-        """Dead alerts of a channel, the oldest first."""
+    def dead(self, channel: str, now: datetime) -> AsyncIterator[Alert]:
+        """The alerts of a channel that are dead when the first is asked for, the longest dead first.
+
+        There may be a million of them, so few are in memory at once. One that is dead no more when its turn comes is left out.
+        """
         ...
 
     async def revive(self, channel: str, alerts: Sequence[Alert], now: datetime) -> int:

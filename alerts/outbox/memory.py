@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -199,13 +199,15 @@ class MemoryOutbox(Outbox):
         state = self._channels[channel]
         return {name for name in ids if name in state.message_of or name in state.done or name in state.dead}
 
-    async def dead(self, channel: str, now: datetime, limit: int = 500) -> list[Alert]:
-        kept = [died for died in self._channels[channel].dead.values() if died[0] > _whole(now)]
-        return [alert for _, alert in sorted(kept, key=lambda died: died[0])[:limit]]
+    async def dead(self, channel: str, now: datetime) -> AsyncIterator[Alert]:
+        dead = self._channels[channel].dead
+        for _, alert in sorted((died for died in dead.values() if died[0] > _whole(now)), key=lambda died: died[0]):
+            if alert.alert_id in dead:
+                yield alert
 
     async def revive(self, channel: str, alerts: Sequence[Alert], now: datetime) -> int:
         state = self._channels[channel]
-        kept = {one.alert_id for one in await self.dead(channel, now, len(state.dead))}
+        kept = {name for name, (expires, _) in state.dead.items() if expires > _whole(now)}
         chosen = [alert for alert in alerts if alert.alert_id in kept]
         for alert in chosen:
             state.dead.pop(alert.alert_id)

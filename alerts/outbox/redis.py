@@ -30,11 +30,11 @@ import asyncio
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import resources
-from itertools import accumulate, islice, takewhile
+from itertools import accumulate, count, islice, takewhile
 from typing import Any
 
 import msgspec
@@ -57,6 +57,8 @@ from streams.core.records import Alert, Delivery
 
 #: Alerts of one script call: each call holds up all of Redis while it runs.
 _BATCH = 200
+#: Ids of dead alerts of one answer, for the same reason.
+_IDS = 10_000
 
 #: Alerts that are confirmed in one round trip: as many as come in a second or some at the most.
 _CONFIRMED_AT_ONCE = 5_000
@@ -232,12 +234,27 @@ class RedisOutbox(Outbox):
                 scores = await pipe.execute()
         return {name for name, *found in zip(asked, *scores, strict=True) if any(score is not None for score in found)}
 
-    async def dead(self, channel: str, now: datetime, limit: int = 500) -> list[Alert]:
-        dead, jobs = self._keys(channel, "dead", "dead_jobs")
-        with _translated():
-            ids: Any = await self._redis.zrangebyscore(dead, f"({_at(now)}", "+inf", start=0, num=limit)
-            found: Any = await self._redis.hmget(jobs, ids) if ids else []
-        return [_alert.decode(text) for text in found if text is not None]
+    async def dead(self, channel: str, now: datetime) -> AsyncIterator[Alert]:
+        (jobs,) = self._keys(channel, "dead_jobs")
+        ids = await self._dead_ids(channel, now)
+        for start in range(0, len(ids), _BATCH):
+            with _translated():
+                found: Any = await self._redis.hmget(jobs, ids[start : start + _BATCH])
+            for text in found:
+                if text is not None:
+                    yield _alert.decode(text)
+
+    async def _dead_ids(self, channel: str, now: datetime) -> list[bytes]:
+        """The ids of what is dead, the oldest first; read from the newest on, where deaths meanwhile hide none."""
+        (dead,) = self._keys(channel, "dead")
+        ids: dict[bytes, None] = {}
+        for start in count(step=_IDS):
+            with _translated():
+                page: Any = await self._redis.zrevrangebyscore(dead, "+inf", f"({_at(now)}", start=start, num=_IDS)
+            ids |= dict.fromkeys(page)
+            if len(page) < _IDS:
+                break
+        return list(reversed(ids))
 
     async def revive(self, channel: str, alerts: Sequence[Alert], now: datetime) -> int:
         keys = self._keys(channel, "queue", "jobs", "state", "dead", "dead_jobs", "tokens", "outcomes", "outcome_times")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 
@@ -23,33 +25,44 @@ log = structlog.get_logger(__name__)
 #: Slack takes a click for failed after three seconds, seconds.
 PATIENCE = 2.5
 _ANSWER_WITHIN = 10.0
+#: Connections on which the answers of one channel go.
+_CONNECTIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Buttons:
+    """The buttons below the messages of a channel, and how whoever clicks is answered.
+
+    ``secret`` is Slack's signing secret. Answers go to addresses that ``allow_private`` allows, by ``tls`` or, without it,
+    by the authorities that browsers trust: as the channel's messages do, and no other's.
+    """
+
+    secret: str = field(repr=False)
+    allow_private: egress.Allowed = False
+    tls: ssl.SSLContext | None = None
 
 
 class Clicks:
-    """Takes what Slack tells of clicks.
+    """Takes what Slack tells of clicks in some channels, whose ``buttons`` have their names.
 
-    ``secrets`` are the signing secrets by channel. ``publish`` puts feedback on its topic, and raises an OSError, a
-    TimeoutError or one of ``failures`` where it cannot. ``transport`` is the way on which answers go, to addresses that
-    ``allow_private`` allows.
+    ``publish`` puts feedback on its topic, and raises an OSError, a TimeoutError or one of ``failures`` where it cannot.
     """
 
     def __init__(
         self,
-        secrets: Mapping[str, str],
+        buttons: Mapping[str, Buttons],
         silences: SilenceStore,
         publish: Callable[[Feedback], Awaitable[None]],
         *,
         clock: Callable[[], datetime],
-        transport: httpx.AsyncBaseTransport,
-        allow_private: egress.Allowed = False,
         failures: tuple[type[Exception], ...] = (),
     ) -> None:
-        self._secrets = secrets
+        self._buttons = buttons
+        self._secrets = {name: of.secret for name, of in buttons.items()}
         self._silences = silences
         self._publish = publish
         self._clock = clock
-        self._transport = transport
-        self._allow_private = allow_private
+        self._transports: dict[str, httpx.AsyncBaseTransport] = {}
         self._failures: tuple[type[Exception], ...] = (RedisError, OSError, TimeoutError, *failures)
         self._answers: set[asyncio.Task[None]] = set()
 
@@ -84,23 +97,33 @@ class Clicks:
         return HTTPStatus.OK
 
     def _answer_later(self, clicked: Clicked, made: Silence | None) -> None:
-        task = asyncio.create_task(self._answer(clicked.response_url, answer(clicked, made)))
+        task = asyncio.create_task(self._answer(clicked.about.channel, clicked.response_url, answer(clicked, made)))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
 
-    async def _answer(self, url: str, text: str) -> None:
-        """Tell whoever clicked, and nobody else. What was asked for is done, whatever comes of this."""
+    async def _answer(self, channel: str, url: str, text: str) -> None:
+        """Tell whoever clicked in ``channel``, and nobody else. What was asked for is done, whatever comes of this."""
         body = msgspec.json.encode({"response_type": "ephemeral", "replace_original": False, "text": text})
         try:
-            to = egress.check_url(url, allow_private=self._allow_private)
-            await egress.post(self._transport, to, {"content-type": "application/json"}, body, _ANSWER_WITHIN)
+            to = egress.check_url(url, allow_private=self._buttons[channel].allow_private)
+            await egress.post(self._transport(channel), to, {"content-type": "application/json"}, body, _ANSWER_WITHIN)
         except (ValueError, egress.UnreachableError) as error:
             log.info("whoever clicked is not told", error=str(error))
+
+    def _transport(self, channel: str) -> httpx.AsyncBaseTransport:
+        """The way out of a channel, which is opened when it is first needed."""
+        if channel not in self._transports:
+            of = self._buttons[channel]
+            self._transports[channel] = egress.open_transport(
+                allow_private=of.allow_private, connections=_CONNECTIONS, tls=of.tls
+            )
+        return self._transports[channel]
 
     async def close(self) -> None:
         """Wait for the answers that are on their way."""
         await asyncio.gather(*self._answers)
-        await self._transport.aclose()
+        for transport in self._transports.values():
+            await transport.aclose()
 
 
 def answer(clicked: Clicked, made: Silence | None) -> str:

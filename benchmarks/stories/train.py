@@ -5,7 +5,8 @@
 Two labelled sets are used: ``../shared/data/pairs_dev.jsonl``, and ``labels.tsv`` beside this script, whose lines name
 two headlines of ``../shared/data/stream_2022q4.jsonl.gz`` by their numbers (from 0), what a reader took them for
 (``d`` duplicate, ``u`` update, ``x`` different), and a question mark where the reader was in doubt. Neither set's text is
-part of the project. Needs scikit-learn, which the project itself does not use.
+part of the project. Needs scikit-learn, which the project itself does not use:
+`pip install --group train`.
 
 The figures come from five-fold cross-validation over the first set, three times over, with the second always fitted
 on; for the stored model both sets are fitted on whole. Labels in doubt are left out; the first set counts `DEV_WEIGHT`

@@ -173,7 +173,7 @@ def maven(root: Path) -> Any:
 
 
 def _fetch(jar: Jar, root: Path, context: Any) -> None:
-    from requests import RequestException  # noqa: PLC0415  (jgo brings it)
+    from requests import RequestException  # noqa: PLC0415  (an extra)
     from requests.exceptions import SSLError  # noqa: PLC0415
 
     file = root / jar.path

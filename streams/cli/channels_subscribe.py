@@ -16,13 +16,13 @@ from streams.cli.common import (
     ConfigOption,
     Exit,
     JsonOption,
-    UnreachableError,
     out,
     print_json,
     settings,
     tell_error,
     told_plainly,
 )
+from streams.cli.outputs import alone_at, write_file
 from streams.cli.plan import Rulebook, load_rulebook
 from streams.core.document import RefusedError, did_you_mean
 
@@ -53,12 +53,13 @@ def subscribe(channel: Channel, what: What, config: ConfigOption = None, as_json
     """
     with told_plainly(as_json=as_json):
         loaded = settings(config)
-        book = load_rulebook(loaded)
         file = loaded.path(loaded.settings.subscriptions)
-        text = read_text(file) if file.exists() else ""
-        asked = _asked(book, channel, _given(what))
-        _refuse_if(any(map(asked.same, book.subscriptions)), "the channel has this subscription already", "")
-        _save(file, with_subscription(text, channel, asked.given))
+        with alone_at(file):
+            book = load_rulebook(loaded)
+            text = read_text(file) if file.exists() else ""
+            asked = _asked(book, channel, _given(what))
+            _refuse_if(any(map(asked.same, book.subscriptions)), "the channel has this subscription already", "")
+            _save(file, with_subscription(text, channel, asked.given))
     _tell(asked.written.subscription, file, "is told of", as_json=as_json)
 
 
@@ -73,19 +74,25 @@ def unsubscribe(channel: Channel, what: What, config: ConfigOption = None, as_js
     """
     with told_plainly(as_json=as_json):
         loaded = settings(config)
-        book = load_rulebook(loaded)
         file = loaded.path(loaded.settings.subscriptions)
-        asked = _asked(book, channel, _given(what))
-        same = [written for written in book.subscriptions if asked.same(written)]
-        of_channel = [written for written in book.subscriptions if written.subscription.channel == channel]
-        has = "; ".join(str(written.subscription) for written in of_channel)
-        _refuse_if(not same, "the channel has no such subscription", f"it has: {has}" if has else "it has none")
-        elsewhere = [written.place for written in same if written.place.file != str(file)]
-        _refuse_if(bool(elsewhere), f"it stands in {elsewhere[0] if elsewhere else ''}", "take it out there")
-        here = [written for written in of_channel if written.place.file == str(file)]
-        numbers = [number for number, written in enumerate(here) if written in same]
-        _save(file, without_subscription(read_text(file), channel, numbers))
-    _tell(same[0].subscription, file, "is no longer told of", as_json=as_json)
+        with alone_at(file):
+            taken_back = _take_out(load_rulebook(loaded), file, channel, what)
+    _tell(taken_back, file, "is no longer told of", as_json=as_json)
+
+
+def _take_out(book: Rulebook, file: Path, channel: str, what: list[str]) -> Subscription:
+    """Take a subscription out of the file, and give it."""
+    asked = _asked(book, channel, _given(what))
+    same = [written for written in book.subscriptions if asked.same(written)]
+    of_channel = [written for written in book.subscriptions if written.subscription.channel == channel]
+    has = "; ".join(str(written.subscription) for written in of_channel)
+    _refuse_if(not same, "the channel has no such subscription", f"it has: {has}" if has else "it has none")
+    elsewhere = [written.place for written in same if written.place.file != str(file)]
+    _refuse_if(bool(elsewhere), f"it stands in {elsewhere[0] if elsewhere else ''}", "take it out there")
+    here = [written for written in of_channel if written.place.file == str(file)]
+    numbers = [number for number, written in enumerate(here) if written in same]
+    _save(file, without_subscription(read_text(file), channel, numbers))
+    return same[0].subscription
 
 
 class _Asked:
@@ -142,12 +149,7 @@ def _given(what: list[str]) -> dict[str, Any]:
 
 def _save(file: Path, text: str) -> None:
     """Write the file in one step, so that a worker that reads it meanwhile has the old one or the new one."""
-    beside = file.with_name(f".{file.name}.new")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(file)
-    except OSError as error:
-        raise UnreachableError(f"{file} cannot be written: {error.strerror or error}", "add it there by hand") from None
+    write_file(file, text.encode(), "edit it by hand")
 
 
 def _tell(subscription: Subscription, file: Path, how: str, *, as_json: bool) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
 import typer
@@ -43,8 +43,8 @@ from streams.worker.topics import Topics
 
 T = TypeVar("T")
 
-#: Alerts of a channel that are looked at; its outbox keeps them for seven days.
-_MOST_DEAD = 1_000_000
+#: Alerts that are put back at once.
+_BATCH = 500
 
 app = typer.Typer(
     help="See what became of alerts, and send dead ones after all.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -159,18 +159,23 @@ def dead(
     """
     with told_plainly(as_json=as_json):
         begins, loaded = since_when(since), settings(config)
-        chosen = _Chosen(_channels(loaded, channel), rule, begins)
-        found = _with_outbox(loaded, lambda outbox, _: chosen.of(outbox))
+        chosen = _Chosen(rule, begins)
+        channels = _channels(loaded, channel)
+
+        async def ask(outbox: RedisOutbox, _health: RedisHealth) -> list[dict[str, Any]]:
+            return [_alert(alert) for name in channels async for alert in chosen.of(outbox, name)]
+
+        found = _with_outbox(loaded, ask)
     if as_json:
-        print_json([_alert(alert) for alert in found])
+        print_json(found)
         return
     if not found:
         out.print("no alert is dead")
         return
     table = Table("received (UTC)", "channel", "rule", "alert", "headline", **_PLAIN)
     for alert in found:
-        cells = (alert.channel, alert.rule.name, alert.alert_id, render.one_line(alert.headline.headline.headline))
-        table.add_row(f"{alert.headline.received:%m-%d %H:%M:%S}", *map(escape, cells))
+        cells = (alert["channel"], alert["rule"], alert["alert_id"], render.one_line(alert["headline"]))
+        table.add_row(f"{datetime.fromisoformat(alert['received']):%m-%d %H:%M:%S}", *map(escape, cells))
     out.print(table, width=_WIDTH)
 
 
@@ -203,8 +208,9 @@ def retry(
         raise typer.BadParameter("name the alerts, or say --all", param_hint="ID…")
     with told_plainly(as_json=as_json):
         begins, loaded = since_when(since), settings(config)
-        chosen = _Chosen(_channels(loaded, channel), rule, begins, frozenset(ids or ()))
-        told = _with_outbox(loaded, lambda outbox, health: _retry(loaded, chosen, outbox, health))
+        chosen, channels = _Chosen(rule, begins, frozenset(ids or ())), _channels(loaded, channel)
+        reviving = _Reviving(chosen, clock(), loaded.settings.delivery.max_age)
+        told = _with_outbox(loaded, lambda outbox, health: reviving.run(channels, outbox, health))
     if as_json:
         print_json(told)
     else:
@@ -219,40 +225,62 @@ def retry(
 class _Chosen:
     """Which dead alerts are meant; no ``ids`` are all."""
 
-    channels: Sequence[str]
     rule: str | None
     since: datetime
     ids: Collection[str] = ()
 
-    async def of(self, outbox: RedisOutbox) -> list[Alert]:
-        """Those that are dead now, channel by channel, the longest dead first."""
-        found = [alert for name in self.channels for alert in await outbox.dead(name, clock(), _MOST_DEAD)]
-        return [
-            alert
-            for alert in found
-            if alert.headline.received >= self.since
-            and self.rule in {None, alert.rule.name}
-            and (not self.ids or alert.alert_id in self.ids)
-        ]
+    async def of(self, outbox: RedisOutbox, channel: str) -> AsyncIterator[Alert]:
+        """Those of a channel that are dead now, the longest dead first."""
+        async for alert in outbox.dead(channel, clock()):
+            if (
+                alert.headline.received >= self.since
+                and self.rule in {None, alert.rule.name}
+                and (not self.ids or alert.alert_id in self.ids)
+            ):
+                yield alert
 
 
-async def _retry(loaded: Loaded, chosen: _Chosen, outbox: RedisOutbox, health: RedisHealth) -> dict[str, Any]:
-    now, oldest = clock(), loaded.settings.delivery.max_age
-    found = await chosen.of(outbox)
-    problems = [f"{name} is not among the dead" for name in sorted({*chosen.ids} - {alert.alert_id for alert in found})]
-    fresh = [alert for alert in found if now - alert.headline.received <= oldest]
-    if len(fresh) < len(found):
-        problems.append(f"{several(len(found) - len(fresh), 'alert')} left: older than delivery.max_age")
-    disabled = await health.disabled()
-    retried = 0
-    for name in chosen.channels:
-        of_channel = [alert for alert in fresh if alert.channel == name]
-        if of_channel and name in disabled:
+@dataclass(slots=True)
+class _Reviving:
+    """Puts the ``chosen`` back, and counts what it leaves: what is older than ``max_age`` would not be sent."""
+
+    chosen: _Chosen
+    now: datetime
+    max_age: timedelta
+    retried: int = 0
+    old: int = 0
+    seen: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+
+    async def run(self, channels: Sequence[str], outbox: RedisOutbox, health: RedisHealth) -> dict[str, Any]:
+        """Put them back, and give what to tell of it."""
+        disabled = await health.disabled()
+        for name in channels:
+            await self._channel(name, outbox, disabled=name in disabled)
+        if self.old:
+            self.problems.insert(0, f"{several(self.old, 'alert')} left: older than delivery.max_age")
+        unknown = [f"{name} is not among the dead" for name in sorted({*self.chosen.ids} - self.seen)]
+        return {"retried": self.retried, "problems": [*unknown, *self.problems]}
+
+    async def _channel(self, name: str, outbox: RedisOutbox, *, disabled: bool) -> None:
+        some: list[Alert] = []
+        left = 0
+        async for alert in self.chosen.of(outbox, name):
+            if self.chosen.ids:
+                self.seen.add(alert.alert_id)
+            if self.now - alert.headline.received > self.max_age:
+                self.old += 1
+            elif disabled:
+                left += 1
+            else:
+                some.append(alert)
+            if len(some) == _BATCH:
+                self.retried += await outbox.revive(name, some, self.now)
+                some.clear()
+        self.retried += await outbox.revive(name, some, self.now)
+        if left:
             hint = f"`wirewatch channels enable {name}` first"
-            problems.append(f"{several(len(of_channel), 'alert')} left: the channel {name} is disabled; {hint}")
-        elif of_channel:
-            retried += await outbox.revive(name, of_channel, now)
-    return {"retried": retried, "problems": problems}
+            self.problems.append(f"{several(left, 'alert')} left: the channel {name} is disabled; {hint}")
 
 
 #: Tables are as wide as what is in them, as ids are copied from here into other commands: a terminal wraps, and cuts none.

@@ -46,13 +46,13 @@ from streams.cli.common import (
 )
 from streams.cli.init import write_starter
 from streams.cli.sending import send
-from streams.cli.services import Addresses, addresses, members, serve
+from streams.cli.services import Addresses, addresses, make_topics, members, serve
 from streams.cli.up import worker_process
 from streams.core.records import Alert, Dropped
 from streams.settings import Loaded
 from streams.worker.history import read_tail
 from streams.worker.tally import Tally, count
-from streams.worker.topics import Topics, create_topics
+from streams.worker.topics import Topics
 
 #: How long the demo waits for the last alert, seconds.
 PATIENCE = 60.0
@@ -211,10 +211,9 @@ def _project(folder: Path, url: str) -> Loaded:
 
 
 async def _run(account: Account, loaded: Loaded, where: Addresses, process: Process, desk: Desk) -> None:
-    kafka = loaded.settings.kafka
-    topics = Topics(kafka.topic_prefix)
-    await create_topics(where.kafka, topics, partitions=kafka.partitions, replication=kafka.replication)
-    await _working(where, kafka.group, process)
+    group = loaded.settings.kafka.group
+    topics = await make_topics(loaded, where)
+    await _working(where, group, process)
     ticker = (resources.files("connectors") / "samples" / "ticker.txt").read_bytes()
     readings = SOURCES["ticker"].read(BytesIO(ticker), Context("Demo Wire", None, ZoneInfo("UTC"), clock()))
     sent = await send(where.kafka, topics, (("ticker.txt", reading) for reading in readings))
@@ -222,7 +221,7 @@ async def _run(account: Account, loaded: Loaded, where: Addresses, process: Proc
     if not desk.quiet:
         out.print(f"{sent.headlines} headlines of a ticker went in; the alerts as they arrive at the desk's webhook,")
         out.print("each with the time of its headline:\n")
-    await _come_out(account, where, topics, kafka.group, process)
+    await _come_out(account, where, topics, group, process)
     await _compare(account, where, topics, desk, loaded.path(Path("alerts.jsonl")))
 
 

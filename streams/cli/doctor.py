@@ -37,9 +37,9 @@ from streams.core.document import RefusedError
 from streams.settings import Loaded
 from streams.worker.history import partitions_of
 from streams.worker.roster import Entry, read_roster
-from streams.worker.survey import Copies, Group, read_copies, read_group
+from streams.worker.survey import Copies, Group, read_copies, read_group, topic_settings
 from streams.worker.tally import Offsets, Tally, count, read_offsets, stuck
-from streams.worker.topics import Topics
+from streams.worker.topics import Topics, reach_ms, short_lived
 
 #: How long the lag is watched where there is one, seconds: longer than workers take from one commit to the next.
 WATCHED = 5.0
@@ -210,6 +210,10 @@ async def _stages(loaded: Loaded, where: Addresses, reach: timedelta, outbox: Ou
         yield judge_group(group, await read_group(where.kafka, group))
         return
     yield judge_copies(await ask_kafka(where), await read_copies(where.kafka, topics.all()))
+    found = await topic_settings(where.kafka, topics.all())
+    kept = {topic: int(of["retention.ms"]) for topic, of in found.items()}
+    for finding in judge_retention(topics, kept, loaded.settings.dedupe.longest):
+        yield finding
     working = await read_group(where.kafka, group)
     yield judge_group(group, working)
     before = await read_offsets(where.kafka, topics, group)
@@ -259,6 +263,21 @@ def judge_copies(brokers: int, copies: Sequence[Copies]) -> Finding:
             "set min.insync.replicas to 2",
         )
     return Finding("topics", "ok", f"all {len(copies)} exist")
+
+
+def judge_retention(topics: Topics, kept_ms: Mapping[str, int], window: timedelta) -> Iterator[Finding]:
+    """Whether the ledger could be rebuilt from Kafka; nothing where it could. ``kept_ms`` is what each topic keeps."""
+    short = short_lived(topics, kept_ms, window)
+    if short:
+        told = ", ".join(f"{topic} {kept / 86_400_000:.3g} days" for topic, kept in short.items())
+        days = reach_ms(window) / 86_400_000
+        yield Finding(
+            "retention",
+            "warning",
+            f"kept for less than two windows of deduplication, {days:.3g} days: {told}",
+            "if Redis loses its data, older headlines are taken for new: set retention.ms of these topics to "
+            f"{reach_ms(window)} by kafka-configs; `dedupe` counts for new topics only",
+        )
 
 
 def judge_group(name: str, group: Group) -> Finding:

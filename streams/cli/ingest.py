@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import typer
-from aiokafka.errors import KafkaError
 
 from connectors.interface import Context, Source, SourceError
 from connectors.registry import SOURCES, guess
@@ -40,13 +39,12 @@ from streams.cli.common import (
     settings,
     told_plainly,
 )
-from streams.cli.sending import Named, Sent, send
-from streams.cli.services import reach
+from streams.cli.sending import SHOWN, Named, Sent, send
+from streams.cli.services import make_topics, reach
 from streams.core.document import Problem, RefusedError, nearest
 from streams.core.headline import NAME_LIMIT, tidy
 from streams.core.records import Headline
 from streams.settings import Loaded
-from streams.worker.topics import Topics, create_topics
 
 #: What stands for standard input.
 STDIN = Path("-")
@@ -92,7 +90,8 @@ def ingest(
 
         tail -f wire.jsonl | wirewatch ingest -
     """
-    report = _Report(Sent(), as_json=as_json and not dry_run, dry_run=dry_run)
+    as_report = as_json and not dry_run
+    report = _Report(Sent() if as_report else Sent(tell=_tell_unreadable), as_json=as_report, dry_run=dry_run)
     with told_plainly(as_json=as_json), ending_on_sigterm():
         kind, paths = _kind_and_paths(what)
         outlet = tidy(source or "", NAME_LIMIT) or None
@@ -247,7 +246,7 @@ def _print(inputs: Inputs, sent: Sent) -> None:
             sent.headlines += 1
             out.print(msgspec.json.encode(reading).decode(), markup=False)
         else:
-            sent.unreadable.append((name, reading.line, reading.reason))
+            sent.note_unreadable(name, reading.line, reading.reason)
 
 
 def _send(loaded: Loaded, inputs: Inputs, sent: Sent) -> None:
@@ -297,19 +296,21 @@ class _Interrupt:
 async def _send_until(interrupt: _Interrupt, loaded: Loaded, inputs: Inputs, sent: Sent) -> None:
     interrupt.listen()
     where = await reach(loaded, patience=10.0)
-    kafka = loaded.settings.kafka
-    topics = Topics(kafka.topic_prefix)
-    try:
-        await create_topics(where.kafka, topics, partitions=kafka.partitions, replication=kafka.replication)
-    except (KafkaError, OSError) as error:
-        raise UnreachableError(f"Kafka did not make the topics: {error}", "`wirewatch doctor` shows more") from None
+    topics = await make_topics(loaded, where)
     interrupt.be_gentle()
     await send(where.kafka, topics, inputs.readings(), sent)
 
 
+def _tell_unreadable(number: int, name: str, line: int, reason: str) -> None:
+    if number <= SHOWN:
+        err.print(f"{name}:{line}: {reason}" if line else f"{name}: {reason}", markup=False)
+    elif number == SHOWN + 1:
+        err.print("more that cannot be read is only counted", markup=False)
+
+
 @dataclass(slots=True)
 class _Report:
-    """What is told in the end, however it comes."""
+    """What is told in the end, however it comes; but for what cannot be read, which was told as it came."""
 
     sent: Sent
     as_json: bool
@@ -344,8 +345,6 @@ class _Report:
         if self.as_json:
             print_json({"ok": not self.sent.unreadable, **self._result()})
             return
-        for name, line, reason in self.sent.unreadable:
-            err.print(f"{name}:{line}: {reason}" if line else f"{name}: {reason}", markup=False)
         for name, left in self.left_out.items():
             if left.count:
                 err.print(f"{name}: {_texts(left.count)} beside the {left.source} and may be headlines:", markup=False)
@@ -357,9 +356,7 @@ class _Report:
         done = "read" if self.dry_run else "sent to headlines.raw"
         line = f"{_headlines(self.sent.headlines)} {done}"
         if self.sent.unreadable:
-            line += f", {len(self.sent.unreadable)} unreadable" + (
-                "" if self.dry_run else ", kept on headlines.invalid"
-            )
+            line += f", {self.sent.unreadable:,} unreadable" + ("" if self.dry_run else ", kept on headlines.invalid")
         if self.sent.unconfirmed:
             line += f"; not known of {_headlines(self.sent.unconfirmed)} more, which Kafka did not confirm"
             if self.sent.last:
@@ -371,7 +368,8 @@ class _Report:
         return {
             "headlines": self.sent.headlines,
             "unconfirmed": self.sent.unconfirmed,
-            "unreadable": [{"file": name, "line": line, "reason": why} for name, line, why in self.sent.unreadable],
+            "unreadable": [{"file": name, "line": line, "reason": why} for name, line, why in self.sent.shown],
+            "unreadable_count": self.sent.unreadable,
             "left_out": [
                 {
                     "file": name,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -13,8 +15,8 @@ from streams.cli.common import UnreachableError
 
 
 @contextmanager
-def writing(file: Path) -> Iterator[None]:
-    """What keeps ``file`` from being written within the block is told plainly.
+def writing(file: Path, way_out: str = "choose another place") -> Iterator[None]:
+    """What keeps ``file`` from being written within the block is told plainly, with the way out.
 
     Raises:
         UnreachableError: it cannot be written there.
@@ -22,7 +24,21 @@ def writing(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnreachableError(f"{file} cannot be written: {error.strerror or error}", "choose another place") from None
+        raise UnreachableError(f"{file} cannot be written: {error.strerror or error}", way_out) from None
+
+
+@contextmanager
+def alone_at(file: Path) -> Iterator[None]:
+    """Commands that read ``file`` and then write it do so one after the other within the block, and none undoes another's.
+
+    The folder is what is locked, for the file is replaced. Where it cannot be, as on some file systems of a network, it is not.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):
+            folder = os.open(file.resolve().parent, os.O_RDONLY)
+            stack.callback(os.close, folder)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
 
 
 def spare(inputs: Iterable[Path], outputs: Mapping[str, Path | None]) -> None:
@@ -77,20 +93,28 @@ def named(file: Path, suffix: str, option: str) -> Path:
     return writable(file)
 
 
-def write_file(file: Path, content: bytes) -> None:
+def write_file(file: Path, content: bytes, way_out: str = "choose another place") -> None:
     """Write a file that the user asked for: whole, or not at all. What is no plain file, such as a pipe, is written to.
 
+    A link stays one, and a file that was there keeps its mode and, as far as we may, its owner.
+
     Raises:
-        UnreachableError: it cannot be written there.
+        UnreachableError: it cannot be written there; ``way_out`` is its hint.
     """
-    with writing(file):
+    with writing(file, way_out):
         if file.exists() and not file.is_file():
             file.write_bytes(content)
             return
         place = file.resolve()
         beside = place.with_name(f".{place.name}.{os.getpid()}")
+        before = place.stat() if place.exists() else None
         try:
+            beside.touch(0o600 if before else 0o666)
             beside.write_bytes(content)
+            if before:
+                with suppress(PermissionError):
+                    os.chown(beside, before.st_uid, before.st_gid)
+                beside.chmod(stat.S_IMODE(before.st_mode))
             beside.replace(place)
         finally:
             beside.unlink(missing_ok=True)

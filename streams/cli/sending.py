@@ -30,6 +30,8 @@ from streams.worker.topics import Topics
 KEPT = (64_000, 1_000, 0)
 #: How long the broker may take to confirm a round, seconds.
 PATIENCE = 30.0
+#: As much of what cannot be read is shown, and the rest counted: an input may be wrong in every line, and go on for days.
+SHOWN = 20
 #: Headlines in a round, at most.
 _ROUND = 2_000
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -42,13 +44,23 @@ class Sent:
     """What came of an ingestion so far.
 
     ``headlines`` are confirmed, of ``unconfirmed`` ones it is not known; ``last`` is the confirmed one that came last,
-    with the name of its input. ``unreadable`` has the input, the line (0 if it is not known) and the reason.
+    with the name of its input. ``unreadable`` counts what could not be read, of which the first is ``shown``: the input,
+    the line (0 if it is not known) and the reason. ``tell`` hears of each as it comes, with its number before these.
     """
 
     headlines: int = 0
     unconfirmed: int = 0
     last: tuple[str, str] | None = None
-    unreadable: list[tuple[str, int, str]] = field(default_factory=list)
+    unreadable: int = 0
+    shown: list[tuple[str, int, str]] = field(default_factory=list)
+    tell: Callable[[int, str, int, str], None] = lambda _number, _name, _line, _reason: None
+
+    def note_unreadable(self, name: str, line: int, reason: str) -> None:
+        """Something of the input ``name`` cannot be read."""
+        self.unreadable += 1
+        if len(self.shown) < SHOWN:
+            self.shown.append((name, line, reason))
+        self.tell(self.unreadable, name, line, reason)
 
 
 async def send(
@@ -98,7 +110,7 @@ async def _publish(sender: _Sender, topics: Topics, some: Sequence[Named], sent:
                 unreadable = Unreadable(0, reason, record.value)
             await _publish_less(sender, topics, name, unreadable)
         if isinstance(unreadable, Unreadable):
-            sent.unreadable.append((name, unreadable.line, unreadable.reason))
+            sent.note_unreadable(name, unreadable.line, unreadable.reason)
         else:
             sent.headlines += 1
             sent.last = name, unreadable.headline

@@ -17,6 +17,7 @@ from connectors import embedded
 from streams.cli.common import UnreachableError, err, progress
 from streams.settings import Loaded
 from streams.worker.clients import admin_client
+from streams.worker.topics import Topics, create_topics
 
 T = TypeVar("T")
 
@@ -109,6 +110,27 @@ async def reach(loaded: Loaded, patience: float = PATIENCE) -> Addresses:
     await _until(lambda: ask_kafka(found), f"Kafka at {servers}", patience)
     await _until(lambda: ask_redis(found), "Redis", patience)
     return found
+
+
+async def make_topics(loaded: Loaded, where: Addresses, topics: Topics | None = None) -> Topics:
+    """Create those of the settings' topics, or of ``topics``, that do not exist, and give their names.
+
+    Raises:
+        UnreachableError: Kafka refuses one, or does not answer.
+    """
+    kafka = loaded.settings.kafka
+    topics = topics or Topics(kafka.topic_prefix)
+    try:
+        await create_topics(
+            where.kafka,
+            topics,
+            partitions=kafka.partitions,
+            replication=kafka.replication,
+            window=loaded.settings.dedupe.longest,
+        )
+    except (KafkaError, OSError) as error:
+        raise UnreachableError(f"Kafka did not make the topics: {error}", "`wirewatch doctor` shows more") from None
+    return topics
 
 
 async def stopped(where: Addresses) -> UnreachableError:

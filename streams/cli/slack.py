@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,20 +16,19 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 
-from alerts import egress
 from alerts.channels import Channel, load_channels
 from alerts.notify.interface import ChannelError
 from alerts.notify.slack import SlackSettings
 from alerts.silence import RedisSilences
-from alerts.slack.clicks import PATIENCE, Clicks
+from alerts.slack.clicks import PATIENCE, Buttons, Clicks
 from alerts.slack.listener import PATH, Listener
 from streams.cli import logs
 from streams.cli.common import ConfigOption, Exit, UnreachableError, clock, err, settings, tell_error, told_plainly
-from streams.cli.services import Addresses, reach, stopped
+from streams.cli.services import Addresses, make_topics, reach, stopped
 from streams.core.document import RefusedError
 from streams.core.records import Feedback
 from streams.settings import Loaded
-from streams.worker.topics import Topics, create_topics
+from streams.worker.clients import started
 
 app = typer.Typer(help="Hear what people click in Slack.", no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -58,42 +56,40 @@ def listen(
         logs.configure("info", log_format)
         loaded = settings(config)
         channels = load_channels(loaded.path(loaded.settings.channels))
-        asyncio.run(_serve(loaded, _secrets(loaded, channels), _allowed(channels), host, port))
+        asyncio.run(_serve(loaded, _buttons(loaded, channels), host, port))
 
 
-def _secrets(loaded: Loaded, channels: Mapping[str, Channel]) -> dict[str, str]:
-    """The signing secrets of the channels that have one."""
-    secrets: dict[str, str] = {}
+def _buttons(loaded: Loaded, channels: Mapping[str, Channel]) -> dict[str, Buttons]:
+    """The channels that have buttons.
+
+    Raises:
+        RefusedError: a signing secret or a certificate is not where it should be.
+    """
+    buttons: dict[str, Buttons] = {}
     problems = []
     for name, channel in channels.items():
-        if isinstance(channel.settings, SlackSettings):
-            try:
-                secret = channel.settings.read_signing_secret(loaded.environ, Path(channel.place.file).parent)
-            except ChannelError as error:
-                problems.append(channel.problem(error))
-            else:
-                secrets |= {name: secret} if secret else {}
+        given, folder = channel.settings, Path(channel.place.file).parent
+        if not isinstance(given, SlackSettings):
+            continue
+        try:
+            if secret := given.read_signing_secret(loaded.environ, folder):
+                buttons[name] = Buttons(secret, given.allow_private, given.tls.context(folder) if given.tls else None)
+        except ChannelError as error:
+            problems.append(channel.problem(error))
     if problems:
         raise RefusedError(problems)
-    if not secrets:
+    if not buttons:
         tell_error("no channel has buttons", "give one of type slack, with a token, its `signing_secret: env:…`")
         raise typer.Exit(Exit.USAGE)
-    return secrets
+    return buttons
 
 
-def _allowed(channels: Mapping[str, Channel]) -> egress.Allowed:
-    """Whether answers may go to private addresses: where the Slack of a channel with buttons is at one."""
-    given = [one.settings for one in channels.values() if isinstance(one.settings, SlackSettings)]
-    return any(one.allow_private is True for one in given if one.signing_secret is not None)
-
-
-async def _serve(loaded: Loaded, secrets: Mapping[str, str], allowed: egress.Allowed, host: str, port: int) -> None:
+async def _serve(loaded: Loaded, buttons: Mapping[str, Buttons], host: str, port: int) -> None:
     where = await reach(loaded)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers on a loop
-            loop.add_signal_handler(number, stop.set)
-    async with _clicks(loaded, where, secrets, allowed) as clicks:
+        loop.add_signal_handler(number, stop.set)
+    async with _clicks(loaded, where, buttons) as clicks:
 
         def handle(headers: Mapping[str, str], body: bytes) -> HTTPStatus:
             taking = asyncio.run_coroutine_threadsafe(clicks.take(headers, body), loop)
@@ -111,7 +107,7 @@ async def _serve(loaded: Loaded, secrets: Mapping[str, str], allowed: egress.All
             ) from None
         with listener:
             err.print(
-                f"listening on http://{host}:{listener.port}{PATH} for {', '.join(sorted(secrets))}", markup=False
+                f"listening on http://{host}:{listener.port}{PATH} for {', '.join(sorted(buttons))}", markup=False
             )
             await _until(stop, where)
 
@@ -133,31 +129,42 @@ async def _until(stop: asyncio.Event, where: Addresses) -> None:
 
 
 @asynccontextmanager
-async def _clicks(
-    loaded: Loaded, where: Addresses, secrets: Mapping[str, str], allowed: egress.Allowed
-) -> AsyncIterator[Clicks]:
-    kafka, topics = loaded.settings.kafka, Topics(loaded.settings.kafka.topic_prefix)
-    await create_topics(where.kafka, topics, partitions=kafka.partitions, replication=kafka.replication)
+async def _clicks(loaded: Loaded, where: Addresses, buttons: Mapping[str, Buttons]) -> AsyncIterator[Clicks]:
+    topics = await make_topics(loaded, where)
+    async with (
+        _producer(where) as producer,
+        Redis.from_url(where.redis_url, socket_timeout=2, **where.redis_options) as redis,
+    ):
+
+        async def publish(said: Feedback) -> None:
+            await producer.send_and_wait(topics.feedback, msgspec.json.encode(said), key=said.headline_id.encode())
+
+        clicks = Clicks(
+            buttons,
+            RedisSilences(redis, prefix=loaded.settings.redis.prefix),
+            publish,
+            clock=clock,
+            failures=(KafkaError,),
+        )
+        try:
+            yield clicks
+        finally:
+            await clicks.close()
+
+
+@asynccontextmanager
+async def _producer(where: Addresses) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that waits for all copies, for the length of a block.
+
+    Raises:
+        UnreachableError: Kafka does not take it.
+    """
     producer = AIOKafkaProducer(**where.kafka, acks="all")
-    await producer.start()
-
-    async def publish(said: Feedback) -> None:
-        await producer.send_and_wait(topics.feedback, msgspec.json.encode(said), key=said.headline_id.encode())
-
     try:
-        async with Redis.from_url(where.redis_url, socket_timeout=2, **where.redis_options) as redis:
-            clicks = Clicks(
-                secrets,
-                RedisSilences(redis, prefix=loaded.settings.redis.prefix),
-                publish,
-                clock=clock,
-                transport=egress.open_transport(allow_private=allowed, connections=4),
-                allow_private=allowed,
-                failures=(KafkaError,),
-            )
-            try:
-                yield clicks
-            finally:
-                await clicks.close()
+        try:
+            await started(producer.start())
+        except (KafkaError, OSError) as error:
+            raise UnreachableError(f"Kafka takes no records: {error}", "`wirewatch doctor` shows more") from None
+        yield producer
     finally:
         await producer.stop()

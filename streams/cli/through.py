@@ -32,7 +32,7 @@ from streams.cli import logs
 from streams.cli.common import UnreachableError, clock
 from streams.cli.plan import Rulebook, deduper_of
 from streams.cli.sending import Sent, send
-from streams.cli.services import Addresses, reach
+from streams.cli.services import Addresses, make_topics, reach
 from streams.core.classify import Classifier
 from streams.core.dedupe import Candidate
 from streams.core.records import Alert, Classified, Dropped
@@ -40,7 +40,7 @@ from streams.settings import Loaded
 from streams.worker.clients import admin_client
 from streams.worker.reload import Current
 from streams.worker.tally import count
-from streams.worker.topics import Topics, create_topics
+from streams.worker.topics import Topics
 
 #: How often it is looked whether all has come out, seconds.
 _LOOK_EVERY = 0.5
@@ -93,8 +93,7 @@ class _Copy:
         from streams.worker.app import CrashedError, Worker  # noqa: PLC0415 - Faust takes half a second to load
 
         self.where = where = await reach(self.loaded, patience=10.0)
-        kafka = self.loaded.settings.kafka
-        await create_topics(where.kafka, self.topics, partitions=kafka.partitions, replication=kafka.replication)
+        await make_topics(self.loaded, where, self.topics)
         await self._silence(where)
         stop = asyncio.Event()
         working = asyncio.create_task(Worker(self._plan(where)).run(stop=stop))

@@ -6,14 +6,16 @@ import asyncio
 import gc
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from aiokafka.errors import KafkaError
 
 from streams.cli import logs
-from streams.cli.common import ConfigOption, Exit, clock, settings, tell_error, told_plainly
-from streams.cli.services import Addresses, reach, stopped
+from streams.cli.common import ConfigOption, Exit, UnreachableError, clock, settings, tell_error, told_plainly
+from streams.cli.services import Addresses, make_topics, reach, stopped
 
 
 def worker(
@@ -38,17 +40,18 @@ def worker(
 def run(config: Path | None) -> None:
     """Run a worker with the settings of ``config`` until it is told to stop."""
     # Imported here, because Faust takes its time and no other command needs it.
+    import uvloop  # noqa: PLC0415
+
     from streams.cli.workplan import make_plan  # noqa: PLC0415
     from streams.worker.app import CrashedError, Worker, run_until_signal  # noqa: PLC0415
-    from streams.worker.topics import create_topics  # noqa: PLC0415
 
     loaded = settings(config)
 
     async def main() -> None:
         where = await reach(loaded)
         plan = make_plan(loaded, where, clock)
-        kafka = loaded.settings.kafka
-        await create_topics(plan.kafka, plan.topics, partitions=kafka.partitions, replication=kafka.replication)
+        _open_folder(plan.data_dir)
+        await make_topics(loaded, where, plan.topics)
         ending = asyncio.create_task(_end_with_services(where))
         try:
             await run_until_signal(Worker(plan))
@@ -59,14 +62,29 @@ def run(config: Path | None) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     try:
-        if sys.platform == "win32":
-            asyncio.run(main())
-        else:
-            import uvloop  # noqa: PLC0415
-
-            uvloop.run(main())
+        uvloop.run(main())
     except CrashedError:  # with its traceback in the log
         raise typer.Exit(Exit.CRASHED) from None
+    except KafkaError as error:  # nothing of ours is on its way while a worker starts or ends
+        raise UnreachableError(f"Kafka does not serve the worker: {error}", "`wirewatch doctor` shows more") from None
+
+
+def _open_folder(data_dir: Path) -> None:
+    """Make the folder where Faust keeps its own, before it fails of it with a traceback.
+
+    Raises:
+        UnreachableError: it cannot be made, or is not ours to write to.
+    """
+    folder = data_dir / "faust"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        hint = "set data_dir, or WIREWATCH_DATA_DIR, to a folder that this user may write to"
+        raise UnreachableError(
+            f"the data folder {data_dir} cannot be written: {error.strerror or error}", hint
+        ) from None
 
 
 async def _end_with_services(where: Addresses) -> None:

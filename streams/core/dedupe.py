@@ -4,7 +4,7 @@ Decisions are made one after the other, in the order of their sequence numbers; 
 the entries remembered before it, and on nothing else. So a recorded stream that is replayed in that order decides the
 same, whoever decided and wherever. Time is event time throughout: the system clock has no say.
 
-Here two headlines are the same if they are equal after normalising (:func:`fingerprint`) and were published within
+Here two headlines are the same if they are equal after normalising (:func:`fingerprint_of`) and were published within
 the window of each other.
 """
 
@@ -108,15 +108,6 @@ def milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def fingerprint(headline: Headline) -> str:
-    """What two headlines that say the same have in common: 22 hexadecimal digits.
-
-    Case, diacritics, punctuation, invisible characters, wire prefixes and outlet tails do not count; figures, money,
-    per cent, signs and a question mark do. A correction or withdrawal repeats only another of its kind.
-    """
-    return fingerprint_of(read_saying(headline), headline.status)
-
-
 def read_saying(headline: Headline) -> Wire:
     """What a headline says, without what wires and outlets set around it."""
     text = headline.headline
@@ -126,7 +117,11 @@ def read_saying(headline: Headline) -> Wire:
 
 
 def fingerprint_of(wire: Wire, status: Status) -> str:
-    """The fingerprint of a headline that is read already."""
+    """What two headlines that say the same have in common: 22 hexadecimal digits. ``wire`` is what one says (`read_saying`).
+
+    Case, diacritics, punctuation, invisible characters, wire prefixes and outlet tails do not count; figures, money,
+    per cent, signs and a question mark do. A correction or withdrawal repeats only another of its kind.
+    """
     nature = nature_of(wire) if status == "usable" and wire.marks else status
     return blake2b(f"{nature}\0{_said(wire.text)}".encode(), digest_size=11).hexdigest()
 

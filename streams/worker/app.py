@@ -56,7 +56,7 @@ from streams.worker.reload import Current, Watch
 from streams.worker.roster import Roster
 from streams.worker.rules import InForce
 from streams.worker.silences import SilenceWatch
-from streams.worker.topics import Topics
+from streams.worker.topics import Topics, reach_ms
 
 log = structlog.get_logger(__name__)
 
@@ -148,7 +148,7 @@ class Worker:
 
     def _add_agents(self) -> None:
         plan, topics = self._plan, self._plan.topics
-        keep_ms = round(plan.window.total_seconds() * 2000)
+        keep_ms = reach_ms(plan.window)
         ledger = Ledger(
             self._redis,
             plan.redis_prefix,
@@ -362,6 +362,5 @@ async def run_until_signal(worker: Worker) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers on a loop
-            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     await worker.run(stop=stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from aiokafka.admin import NewTopic
@@ -54,8 +55,8 @@ NAMES: Mapping[str, str] = {
     "feedback": "feedback",
 }
 
-#: How long a topic keeps its records, milliseconds. Alerts outlive the retry horizon of delivery (three and a half days
-#: by default), because the outbox can be rebuilt from them.
+#: How long a topic keeps its records at least, milliseconds, where nothing else is said. Alerts outlive the retry horizon
+#: of delivery (three and a half days by default), because the outbox can be rebuilt from them.
 _RETENTION_MS = {
     "invalid": 30 * _DAY_MS,
     "alerts": 30 * _DAY_MS,
@@ -63,14 +64,46 @@ _RETENTION_MS = {
     "dead": 90 * _DAY_MS,
     "feedback": 365 * _DAY_MS,
 }
+_RETENTION_OTHERS_MS = 14 * _DAY_MS
+#: The topics of which the ledger is rebuilt where Redis has lost it.
+_TESTIFYING = frozenset({"unique", "dropped"})
+
+
+def reach_ms(window: timedelta) -> int:
+    """How far back the ledger goes, milliseconds: two of the longest windows of deduplication, for event times come late."""
+    return round(window.total_seconds() * 2000)
+
+
+def retention_ms(attribute: str, window: timedelta) -> int:
+    """How long a topic, by its name in :class:`Topics`, keeps its records when it is made, milliseconds.
+
+    The ledger must find in Kafka all that it goes back to, by the longest ``window`` of deduplication.
+    """
+    kept = _RETENTION_MS.get(attribute, _RETENTION_OTHERS_MS)
+    return max(kept, reach_ms(window)) if attribute in _TESTIFYING else kept
+
+
+def short_lived(topics: Topics, kept_ms: Mapping[str, int], window: timedelta) -> dict[str, int]:
+    """Of the topics that the ledger is rebuilt from, those that keep too little for a ``window``, and what they keep.
+
+    ``kept_ms`` is what topics keep by their names, milliseconds; -1 is for ever.
+    """
+    names = [getattr(topics, attribute) for attribute in NAMES if attribute in _TESTIFYING]
+    return {name: kept_ms[name] for name in names if 0 <= kept_ms[name] < reach_ms(window)}
 
 
 async def create_topics(
-    client: Mapping[str, Any], topics: Topics, *, partitions: int, replication: int | None = None
+    client: Mapping[str, Any],
+    topics: Topics,
+    *,
+    partitions: int,
+    replication: int | None = None,
+    window: timedelta = timedelta(),
 ) -> tuple[str, ...]:
     """Create the topics that do not exist, and return their names. ``client`` holds aiokafka's connection settings.
 
-    Without a ``replication`` they have as many copies as the cluster's ``default.replication.factor`` says.
+    Without a ``replication`` they have as many copies as the cluster's ``default.replication.factor`` says. ``window`` is
+    the longest of deduplication.
 
     Raises:
         KafkaError: the broker refused one, for another reason than that it exists.
@@ -82,7 +115,7 @@ async def create_topics(
                 name=getattr(topics, attribute),
                 num_partitions=partitions,
                 replication_factor=replication or 1,
-                topic_configs={"retention.ms": str(_RETENTION_MS.get(attribute, 14 * _DAY_MS))},
+                topic_configs={"retention.ms": str(retention_ms(attribute, window))},
             )
             for attribute in NAMES
             if getattr(topics, attribute) not in existing

@@ -287,6 +287,15 @@ def test_unreadable_lines_are_told_and_the_rest_is_read(wirewatch: Run) -> None:
     assert "standard input:3:" in shown.stderr
 
 
+def test_of_an_input_that_is_wrong_throughout_the_first_lines_are_told_and_the_rest_counted(wirewatch: Run) -> None:
+    given = "nonsense\n" * 2_500 + '{"headline": "Port shut"}\n'
+    shown = wirewatch("ingest", "jsonl", "-", "--dry-run", given=given)
+    assert shown.returncode == 1
+    told = shown.stderr.splitlines()
+    assert [line.split(":")[1] for line in told[:20]] == [str(number) for number in range(1, 21)]
+    assert told[20:] == ["more that cannot be read is only counted", "1 headline read, 2,500 unreadable"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

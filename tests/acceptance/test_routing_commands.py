@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streams.cli import app
+from tests.acceptance.conftest import Run
 
 Call = Callable[..., Result]
 
@@ -136,10 +139,35 @@ def test_what_cannot_be_is_told_and_nothing_written(
 
 
 def test_a_file_that_cannot_be_written(call: Call, tmp_path: Path) -> None:
-    (tmp_path / ".subscriptions.yaml.new").mkdir()
+    with (tmp_path / "wirewatch.yaml").open("a", encoding="utf-8") as settings:
+        settings.write("subscriptions: nowhere/subscriptions.yaml\n")
     result = call("channels", "subscribe", "pager", "topic=iran")
     assert result.exit_code == 4
-    assert "cannot be written" in result.stderr
+    assert "nowhere/subscriptions.yaml cannot be written: No such file or directory" in result.stderr
+    assert "edit it by hand" in result.stderr
+
+
+def test_a_file_behind_a_link_stays_there_with_its_mode(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "subscriptions.yaml"
+    (tmp_path / "repository").mkdir()
+    there = file.rename(tmp_path / "repository" / "ours.yaml")
+    there.chmod(0o640)
+    file.symlink_to(there)
+    assert call("channels", "subscribe", "pager", "topic=iran").exit_code == 0
+    assert file.readlink() == there
+    assert "pager" in there.read_text("utf-8")
+    assert stat.S_IMODE(there.stat().st_mode) == 0o640
+    assert [path.name for path in there.parent.iterdir()] == ["ours.yaml"]
+
+
+@pytest.mark.usefixtures("call")
+def test_subscriptions_that_are_made_at_once_are_all_kept(wirewatch: Run, tmp_path: Path) -> None:
+    asked = ["rule=oil", "rule=iran", "topic=iran", "topic=tech_deals"]
+    with ThreadPoolExecutor() as pool:
+        ended = list(pool.map(lambda what: wirewatch("channels", "subscribe", "pager", what), asked))
+    assert [one.returncode for one in ended] == [0] * len(asked), ended
+    text = (tmp_path / "subscriptions.yaml").read_text("utf-8")
+    assert all(what.replace("=", ": ") in text.partition("pager")[2] for what in asked)
 
 
 def test_the_way_of_an_alert(call: Call) -> None:

@@ -82,7 +82,7 @@ def test_clicks_become_silences_and_feedback(project: Project, redis_url: str) -
     shown = card_message(CARD, channel="desk")
     with Slack() as slack:
         project.write(
-            "{type: slack, token: env:T, channel: '#desk', signing_secret: env:S, allow_private: true}",
+            "{type: slack, token: env:T, channel: '#desk', signing_secret: env:S, allow_private: [127.0.0.0/8]}",
             project.kafka["bootstrap_servers"],
             redis_url,
         )
@@ -117,9 +117,17 @@ def test_clicks_become_silences_and_feedback(project: Project, redis_url: str) -
             3,
             "channel `desk`: `signing_secret`: the environment variable NONE is not set",
         ),
+        (
+            "{type: slack, token: env:T, channel: '#desk', signing_secret: env:S, tls: {ca_file: nowhere.pem}}",
+            3,
+            "channel `desk`: `tls.ca_file`: ",
+        ),
     ],
 )
-def test_without_a_secret_it_says_what_is_missing(project: Project, channel: str, code: int, said: str) -> None:
+def test_without_a_secret_it_says_what_is_missing(
+    project: Project, channel: str, code: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S", SIGNING_SECRET)
     project.write(channel, "127.0.0.1:1", "redis://127.0.0.1:1")
     result = CliRunner().invoke(app, ["slack", "listen", "--config", str(project.folder / "wirewatch.yaml")])
     assert result.exit_code == code

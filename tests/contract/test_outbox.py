@@ -132,7 +132,7 @@ async def test_an_alert_is_scheduled_once_while_queued_leased_done_or_dead(outbo
     assert await outbox.schedule(everything, later(1)) == 1
     assert await outbox.schedule(everything, later(2)) == 0
     assert await outbox.counts("desk", later(2)) == Counts(queued=1, due=1, leased=1, done=1, dead=1)
-    assert await outbox.dead("desk", later(2)) == [alert("dead")]
+    assert [one async for one in outbox.dead("desk", later(2))] == [alert("dead")]
 
 
 async def test_the_first_payload_of_an_alert_is_kept(outbox: Outbox) -> None:
@@ -217,7 +217,7 @@ async def test_terminal_markers_expire(outbox: Outbox) -> None:
     before, after = NOW + TTL - timedelta(seconds=1), NOW + TTL
     assert await outbox.schedule([alert("done"), alert("dead")], before) == 0
     assert await outbox.counts("desk", after) == Counts(queued=0, due=0, leased=0, done=0, dead=0)
-    assert await outbox.dead("desk", after) == []
+    assert [one async for one in outbox.dead("desk", after)] == []
     assert await outbox.schedule([alert("done"), alert("dead")], after) == 2
 
 
@@ -242,7 +242,7 @@ async def test_dead_alerts_are_put_back_as_if_they_were_new(outbox: Outbox) -> N
     await died(outbox, "a", "b", "c")
     await outbox.published({"desk": [one.id for one in await outbox.unpublished("desk", later(1))]})
     assert await outbox.revive("desk", [alert("a"), alert("c"), alert("unknown")], later(60)) == 2
-    assert [one.alert_id for one in await outbox.dead("desk", later(60))] == ["b"]
+    assert [one.alert_id async for one in outbox.dead("desk", later(60))] == ["b"]
     leased = await outbox.lease("desk", later(60), LEASE, 9)
     assert [(one.alerts[0], one.attempt, one.failures, one.since) for one in leased] == [
         (alert("a"), 1, 0, later(60)),
@@ -256,12 +256,31 @@ async def test_dead_alerts_are_put_back_as_if_they_were_new(outbox: Outbox) -> N
     assert await outbox.revive("desk", [alert("a")], later(61)) == 0, "it is dead no more"
 
 
+async def test_what_is_dead_comes_a_few_at_a_time_and_may_be_put_back_meanwhile(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerts.outbox.redis._IDS", 100)
+    names = [f"{index:03}" for index in range(450)]
+    for name in names:
+        await outbox.schedule([alert(name)], NOW)
+        (leased,) = await outbox.lease("desk", NOW, LEASE, 1)
+        await outbox.finish(leased, [delivery(leased, "dead", later(int(name) // 9))])
+    came: list[str] = []
+    async for one in outbox.dead("desk", later(60)):
+        came.append(one.alert_id)
+        assert await outbox.revive("desk", [one], later(60)) == 1
+        if len(came) == 1:
+            assert await outbox.revive("desk", [alert(names[-1])], later(60)) == 1
+    assert came == names[:-1], "the longest dead first, and those that are dead no more are left out"
+    assert (await outbox.counts("desk", later(60))).queued == 450
+
+
 async def test_what_died_again_is_dead_again_and_what_is_forgotten_stays_so(outbox: Outbox) -> None:
     await died(outbox, "a", "b")
     await outbox.revive("desk", [alert("a")], later(1))
     (leased,) = await outbox.lease("desk", later(1), LEASE, 9)
     assert await outbox.finish(leased, [delivery(leased, "dead", later(1))])
-    assert {one.alert_id for one in await outbox.dead("desk", later(2))} == {"a", "b"}
+    assert {one.alert_id async for one in outbox.dead("desk", later(2))} == {"a", "b"}
     assert await outbox.revive("desk", [alert("b")], NOW + TTL) == 0
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from streams.core import pipeline
-from streams.core.dedupe import Candidate, fingerprint
+from streams.core.dedupe import Candidate, fingerprint_of, read_saying
 from streams.core.headline import UnreadableError
 from streams.core.match import Matcher
 from streams.core.records import Unique
@@ -47,6 +47,9 @@ def test_every_record_is_read_and_fires_as_expected() -> None:
 def test_sayings_are_what_deduplication_tells_apart() -> None:
     history, records = said(4)
     readable = [record for record in records if record.id not in history.unreadable]
-    fingerprints = {(history.saying_of[record.id], fingerprint(read(record).headline)) for record in readable}
+    told = {record.id: read(record).headline for record in readable}
+    fingerprints = {
+        (history.saying_of[name], fingerprint_of(read_saying(one), one.status)) for name, one in told.items()
+    }
     assert len(fingerprints) == len({saying for saying, _ in fingerprints}) == len({key for _, key in fingerprints})
     assert len(fingerprints) < len(readable), "some of it must be repeats"

@@ -42,7 +42,7 @@ async def test_a_channel_that_is_gone_is_told_of_once_and_comes_back(pipeline: P
                 await pipeline.drained(2)
             desk.otherwise = Answer()
             await health.enable("desk")
-            dead = await outbox.dead("desk", datetime.now(UTC))
+            dead = [one async for one in outbox.dead("desk", datetime.now(UTC))]
             assert await outbox.revive("desk", dead, datetime.now(UTC)) == 2
             async with pipeline.workers():
                 await until(lambda: len(desk.received) == 3)

@@ -275,6 +275,20 @@ async def test_alerts_that_wait_for_a_receiver_are_in_the_outbox(project: Projec
     )
 
 
+async def test_topics_that_keep_less_than_two_windows_are_named_unless_they_are_made_for_these(bare: Project) -> None:
+    window = timedelta(days=30)
+    await create_topics(bare.client, bare.topics, partitions=1)
+    _, findings = await bare.doctor(WIREWATCH_DEDUPE__WINDOW="30d")
+    assert findings["retention"]["state"] == "warning"
+    assert f"{bare.topics.unique} 14 days, {bare.topics.dropped} 14 days" in findings["retention"]["detail"]
+    async with admin_client(bare.client) as admin:
+        await admin.delete_topics([bare.topics.unique, bare.topics.dropped])
+    await asyncio.sleep(1.0)
+    await create_topics(bare.client, bare.topics, partitions=1, window=window)
+    _, findings = await bare.doctor(WIREWATCH_DEDUPE__WINDOW="30d")
+    assert "retention" not in findings
+
+
 async def test_without_topics_it_says_who_makes_them(bare: Project) -> None:
     code, findings = await bare.doctor()
     assert code == 1

@@ -124,6 +124,7 @@ async def test_files_and_standard_input_go_onto_the_topic_in_their_order(desk: D
     report = json.loads(ended.stdout)
     assert report["headlines"] == 3
     assert [(bad["file"], bad["line"]) for bad in report["unreadable"]] == [("one.jsonl", 3)]
+    assert report["unreadable_count"] == 1
     told = [record["headline"] for record in await desk.records(desk.topics.raw)]
     assert told == [f"Ferry {number} resumes service" for number in (1, 2, 3)]
     (invalid,) = await desk.records(desk.topics.invalid)
@@ -160,6 +161,18 @@ async def test_a_signal_ends_the_waiting_on_a_silent_standard_input(desk: Desk, 
     assert "1 headline sent to headlines.raw" in told
     assert "interrupted" in told
     assert "Traceback" not in told
+
+
+async def test_what_cannot_be_read_is_told_while_the_input_goes_on(desk: Desk) -> None:
+    with desk.ingesting("jsonl", "-") as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write("nonsense\n")
+        process.stdin.flush()
+        assert process.stderr.readline().startswith("standard input:1: ")
+        assert process.poll() is None
+        _, told = process.communicate(lines(1), timeout=30)
+    assert told == "1 headline sent to headlines.raw, 1 unreadable, kept on headlines.invalid\n"
 
 
 async def test_ctrl_c_on_a_terminal_ends_it(desk: Desk) -> None:

@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -77,10 +78,12 @@ class Slack:
     """A workspace with one channel, ``#desk``; a context manager that serves it.
 
     ``pace`` is how many seconds lie between two messages to a channel, by ``clock``; 0 lets everything pass. ``mishaps``
-    befall one call each, in turn.
+    befall one call each, in turn. With ``tls`` it is served by https.
     """
 
-    def __init__(self, *, pace: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, pace: float = 0.0, clock: Callable[[], float] = time.monotonic, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.pace = pace
         self.clock = clock
         self.messages: list[Message] = []
@@ -94,6 +97,9 @@ class Slack:
         self._count = 0
         self._lock = threading.RLock()
         self._server = _Server(("127.0.0.1", 0), self)
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -110,7 +116,7 @@ class Slack:
     @property
     def url(self) -> str:
         """The address of the workspace, without a slash at the end."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def webhook(self) -> str:

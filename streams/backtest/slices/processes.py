@@ -38,11 +38,6 @@ class Processes:
         """The number of processes."""
         return len(self._processes)
 
-    @property
-    def pids(self) -> list[int]:
-        """Their ids, as the system has them."""
-        return [process.pid for process in self._processes]
-
     def begin(self, number: int, warm_up: bytes, trusted: int) -> _Errand:
         """Begin a slice, as :class:`streams.backtest.slices.hands.Hands` has it."""
         errand = _Errand(self._processes[(number - 1) % self.width], number)
@@ -79,10 +74,6 @@ class _Process:
         self._threads = [Thread(target=target, daemon=True) for target in (self._write, self._read)]
         for thread in self._threads:
             thread.start()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     def order(self, kind: bytes, value: bytes) -> None:
         self._orders.put((kind, value))

@@ -293,7 +293,7 @@ async def test_an_alert_that_nobody_takes_is_dead_and_kept(make_alert: Make) -> 
         await asyncio.sleep(0.1)
     assert at.outcomes() == ["retry", "retry", "dead"]
     assert at.recorded[-1].reason == "given up after 3 attempts: busy"
-    assert await at.outbox.dead("desk", now()) == [make_alert()]
+    assert [one async for one in at.outbox.dead("desk", now())] == [make_alert()]
 
 
 async def test_an_alert_that_is_refused_for_good_is_not_tried_again(make_alert: Make) -> None:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from alerts.outbox import Counts
-from streams.cli.doctor import judge_alerts, judge_balance, judge_copies, judge_group, judge_lag, judge_revisions
+from streams.cli.doctor import (
+    judge_alerts,
+    judge_balance,
+    judge_copies,
+    judge_group,
+    judge_lag,
+    judge_retention,
+    judge_revisions,
+)
 from streams.worker.roster import Entry
 from streams.worker.survey import Copies, Group
 from streams.worker.tally import Tally
+from streams.worker.topics import NAMES, Topics, retention_ms
 
 SINCE = datetime(2025, 3, 3, 12, tzinfo=UTC)
 
@@ -40,6 +49,26 @@ def test_topics_are_to_outlive_a_broker_where_there_are_several(
     assert finding.state == state
     assert said in finding.detail
     assert bool(finding.hint) == (state != "ok")
+
+
+def test_topics_are_to_keep_what_the_ledger_goes_back_to() -> None:
+    topics, day = Topics("desk."), 86_400_000
+    kept = dict.fromkeys(topics.all(), 14 * day)
+    assert list(judge_retention(topics, kept, timedelta(days=7))) == []
+    (finding,) = judge_retention(topics, kept | {topics.unique: -1}, timedelta(days=30))
+    assert finding.state == "warning"
+    assert finding.detail == (
+        "kept for less than two windows of deduplication, 60 days: desk.headlines.dropped 14 days"
+    )
+    assert f"to {60 * day} by kafka-configs" in finding.hint
+
+
+def test_topics_are_made_to_keep_two_windows_and_fourteen_days_at_least() -> None:
+    days = {
+        window: {name: retention_ms(name, timedelta(days=window)) // 86_400_000 for name in NAMES} for window in (3, 30)
+    }
+    assert {days[3][name] for name in ("raw", "unique", "dropped", "classified")} == {14}
+    assert (days[30]["unique"], days[30]["dropped"], days[30]["raw"], days[30]["dead"]) == (60, 60, 14, 90)
 
 
 def test_a_group_without_workers_fails_and_one_that_shares_out_does_not() -> None:

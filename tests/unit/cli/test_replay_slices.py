@@ -155,7 +155,7 @@ def test_a_process_that_dies_is_told_with_its_slice(monkeypatch: pytest.MonkeyPa
 
     def dying(self: processes.Processes, number: int, warm_up: bytes, trusted: int) -> Any:
         if number == 3:
-            os.kill(self.pids[0], signal.SIGKILL)
+            os.kill(self._processes[0]._process.pid, signal.SIGKILL)
         return begin(self, number, warm_up, trusted)
 
     monkeypatch.setattr(processes.Processes, "begin", dying)
@@ -208,7 +208,7 @@ def test_ctrl_c_ends_the_processes_and_tells_how_far_it_came(monkeypatch: pytest
 
     def noted(self: processes.Processes, width: int, work: Work) -> None:
         started(self, width, work)
-        pids.extend(self.pids)
+        pids.extend(process._process.pid for process in self._processes)
 
     monkeypatch.setattr(processes.Processes, "__init__", noted)
     monkeypatch.setattr("streams.cli.replay_slices.decisions_of", interrupted)

@@ -54,6 +54,18 @@ def test_a_bad_row_is_told_with_its_first_line_and_the_rest_goes_on() -> None:
     assert bad[2][1].startswith("not a row of CSV: ")
 
 
+def test_a_cell_may_be_as_long_as_a_row() -> None:
+    rest = len("Tanker held off Malta,\n")
+    first, second, bad, last = read(
+        "headline,body\n"
+        + "".join(f"Tanker held off Malta,{'x' * size}\n" for size in (140_000, LONGEST_LINE - rest, LONGEST_LINE))
+        + "Port reopens,short\n"
+    )
+    assert all(isinstance(one, Headline) for one in (first, second, last))
+    assert isinstance(bad, Unreadable)
+    assert (bad.line, bad.reason) == (4, "a quote is not closed within 1,000,000 bytes, or the line is longer")
+
+
 @pytest.mark.parametrize("rows", [3, 40_000])
 def test_a_quote_that_is_not_closed_costs_its_own_line(rows: int) -> None:
     after = "".join(f"Port {number} reopens on the coast today,a\n" for number in range(rows))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.dedupe import Candidate, Entry, ExactDeduper, _said, fingerprint
+from streams.core.dedupe import Candidate, Entry, ExactDeduper, _said, fingerprint_of, read_saying
 from streams.core.records import Headline
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -15,6 +15,10 @@ WINDOW = timedelta(hours=72)
 
 def headline(text: str, **fields: object) -> Headline:
     return Headline(headline=text, published=fields.pop("published", NOON), **fields)  # type: ignore[arg-type]
+
+
+def fingerprint(one: Headline) -> str:
+    return fingerprint_of(read_saying(one), one.status)
 
 
 def candidate(number: int, text: str, after: timedelta = timedelta()) -> Candidate:

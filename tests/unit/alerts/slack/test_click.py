@@ -1,22 +1,25 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import trustme
 from msgspec.structs import replace
 
 from alerts import egress
 from alerts.silence import MemorySilences, Snapshot
 from alerts.slack.card import card_of
 from alerts.slack.click import ClickError, read_click, verify
-from alerts.slack.clicks import Clicks
+from alerts.slack.clicks import Buttons, Clicks
 from alerts.slack.message import MUTE_RULE, MUTE_STORY, NOISE, USEFUL, card_message
 from streams.core.records import Alert, Feedback
 from tests.standins.slack import DESK, SIGNING_SECRET, Message, Slack, signed
@@ -48,19 +51,17 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(slack: Slack, alert: Alert, *, secrets: dict[str, str] | None = None) -> AsyncIterator[Desk]:
+async def desk(slack: Slack, alert: Alert, **buttons: Buttons) -> AsyncIterator[Desk]:
     silences, said = MemorySilences(), list[Feedback]()
 
     async def publish(one: Feedback) -> None:
         said.append(one)
 
     clicks = Clicks(
-        secrets or {"desk": SIGNING_SECRET, "other": "another"},
+        {"desk": Buttons(SIGNING_SECRET, allow_private=True), "other": Buttons("another"), **buttons},
         silences,
         publish,
         clock=lambda: NOW,
-        transport=egress.open_transport(allow_private=True, connections=1),
-        allow_private=True,
     )
     shown = card_message(card_of(alert), channel="desk")
     yield Desk(slack, Message(DESK, "1.1", shown["text"], shown["blocks"]), clicks, silences, said)
@@ -147,9 +148,36 @@ def test_a_signature_counts_for_five_minutes(apart: int, taken: bool) -> None:
 
 
 async def test_an_app_mutes_nothing_in_the_channels_of_another(slack: Slack, make_alert: Make) -> None:
-    async with desk(slack, make_alert(), secrets={"desk": "another", "log": SIGNING_SECRET}) as at:
+    async with desk(slack, make_alert(), desk=Buttons("another"), log=Buttons(SIGNING_SECRET)) as at:
         assert await at.click(MUTE_RULE) == HTTPStatus.BAD_REQUEST
         assert await at.silences.all() == []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "told"),
+    [(True, 1), ((ip_network("127.0.0.0/8"),), 1), ((ip_network("10.20.0.0/16"),), 0), (False, 0)],
+)
+async def test_an_answer_goes_to_private_addresses_that_its_own_channel_allows(
+    slack: Slack, make_alert: Make, allowed: egress.Allowed, told: int
+) -> None:
+    own, other = Buttons(SIGNING_SECRET, allow_private=allowed), Buttons(SIGNING_SECRET, allow_private=True)
+    async with desk(slack, make_alert(), desk=own, other=other) as at:
+        assert await at.click(USEFUL) == HTTPStatus.OK
+    assert len(at.said) == 1
+    assert len(slack.responses) == told
+
+
+async def test_an_answer_goes_by_the_tls_of_its_own_channel(make_alert: Make) -> None:
+    authority = trustme.CA()
+    theirs, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    authority.configure_trust(trusting)
+    with Slack(tls=theirs) as slack:
+        for tls, told in ((None, 0), (trusting, 1)):
+            own = Buttons(SIGNING_SECRET, allow_private=True, tls=tls)
+            async with desk(slack, make_alert(), desk=own, other=Buttons(SIGNING_SECRET, tls=trusting)) as at:
+                assert await at.click(USEFUL) == HTTPStatus.OK
+            assert len(slack.responses) == told
 
 
 def payload(**changes: Any) -> dict[str, Any]:
