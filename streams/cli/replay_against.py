@@ -48,7 +48,7 @@ FailOnChangeOption = Annotated[
 
 #: Changes of each kind that the terminal shows.
 _SHOWN = 10
-_SIGNS = {"added": "+", "lost": "-", "earlier": "<", "later": ">"}
+_SIGNS = {"added": "+", "lost": "-", "earlier": "<", "later": ">", "changed": "~"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ TITLES: dict[Kind, tuple[str, str]] = {
     "lost": ("Lost", "alerts that only the old version gives; the reason is what keeps the new one from it"),
     "earlier": ("Earlier", "the same rule tells the same channel of the same story, sooner than it did"),
     "later": ("Later", "the same rule tells the same channel of the same story, and not as soon as it did"),
+    "changed": ("Changed", "alerts of both versions, with another severity, title, owner, labels or group"),
 }
 
 
@@ -73,12 +74,11 @@ def shift(change: Change) -> str:
 def _over_time(changes: Changes) -> Figure:
     over = changes.over_time
     lost = [-count for count in over.counts("change", "lost")]
-    moved = [
-        sum(counts) for counts in zip(over.counts("change", "earlier"), over.counts("change", "later"), strict=True)
-    ]
+    others = (over.counts("change", kind) for kind in ("earlier", "later", "changed"))
+    moved = [sum(counts) for counts in zip(*others, strict=True)]
     traces = [
         bars(over, "added", over.counts("change", "added"), "var(--good)"),
-        bars(over, "earlier or later", moved, "var(--other)"),
+        bars(over, "earlier, later or changed", moved, "var(--other)"),
         bars(over, "lost", lost, "var(--bad)"),
     ]
     return figure(traces, barmode="relative", showlegend=True)
@@ -149,8 +149,8 @@ def _rules_in_markdown(changes: Changes) -> Iterator[str]:
     names = rules_by_change(changes)
     if not names:
         return
-    yield "| rule | before | after | added | lost | earlier | later |"
-    yield "|---|--:|--:|--:|--:|--:|--:|"
+    yield f"| rule | before | after | {' | '.join(KINDS)} |"
+    yield "|---|--:|--:" + "|--:" * len(KINDS) + "|"
     for name in names[:_RULES_IN_MARKDOWN]:
         counts = changes.rules[name]
         kinds = " | ".join(f"{counts.kinds[kind]:,}" for kind in KINDS)

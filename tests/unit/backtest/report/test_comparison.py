@@ -91,3 +91,12 @@ def test_markdown_says_what_kept_it_from_being_of_all_headlines() -> None:
 
 def test_markdown_without_changes_says_so() -> None:
     assert "No alert differs." in markdown(changes([], [], "Port opens"), VERSIONS)
+
+
+def test_another_severity_is_told_on_the_page_and_in_markdown() -> None:
+    found = changes([rule("a", "tanker")], [rule("a", "tanker", severity="critical")], "Tanker lost")
+    page, text = comparison(found, VERSIONS, "plotly"), markdown(found, VERSIONS)
+    assert "No alert differs" not in page + text
+    assert "severity: high, now critical" in page
+    assert "**0 added, 0 lost, 0 earlier, 0 later, 1 changed**, 0 the same" in text
+    assert "<b>Changed: 1</b>" in text
