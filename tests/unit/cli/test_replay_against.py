@@ -136,6 +136,24 @@ def test_another_severity_is_a_change(project: Path) -> None:
     assert "severity: medium, now critical" in shown
 
 
+def test_rules_that_differ_are_told_also_where_no_alert_does(project: Path) -> None:
+    changed = NEW.replace("when: tanker,", "when: tanker AND NOT zebra,").replace("name: iran", "name: persia")
+    (project / "rules" / "a.yaml").write_text(changed.replace("topic:iran", "topic:iran AND zebra"), "utf-8")
+    (project / "wire.jsonl").write_text(json.dumps(LINES[1]), "utf-8")
+    shown = replayed("--against", "HEAD")
+    assert "0 alerts the same, 0 added" in shown
+    assert "tanker changed: when\n    was tanker\n    is  tanker AND NOT zebra\n" in shown
+    assert "persia new\n    is  topic:iran AND zebra\n" in shown
+    assert "iran gone\n    was topic:iran\n" in shown
+    assert comparison("--against", "HEAD")["rewritten"][-1] == {
+        "rule": "tanker",
+        "state": "changed",
+        "differ": ["when"],
+        "was": "tanker",
+        "now": "tanker AND NOT zebra",
+    }
+
+
 def test_what_is_neither_a_folder_nor_a_revision_is_refused() -> None:
     assert "`nowhere` is no file and no folder, and no revision" in replayed("--against", "nowhere", ending=3)
 
