@@ -307,6 +307,7 @@ class _Run:
             "suppressed": dict(summary.suppressed.most_common()),
             "messages": dict(summary.messages.most_common()),
             "silent": summary.silent,
+            "held_back_only": summary.held_back_only,
             "seconds": round(self.seconds, 3),
             "not_simulated": self.not_simulated,
         }
@@ -338,6 +339,8 @@ class _Run:
             out.print(f"  {count:>8,}  held back: {reason}", markup=False)
         if summary.silent:
             out.print(f"never fired: {', '.join(summary.silent)}", markup=False)
+        if summary.held_back_only:
+            out.print(f"held back altogether: {', '.join(summary.held_back_only)}", markup=False)
         out.print(f"not simulated: {', '.join(self.not_simulated)}", markup=False)
         if self.interrupted:
             err.print("interrupted; this is how far it came")
