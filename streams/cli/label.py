@@ -106,7 +106,7 @@ def _asked(rules: RuleSet, names: Sequence[str]) -> list[Rule]:
 def _labels(file: Path) -> list[Label]:
     if not file.exists() or not file.stat().st_size:
         return []
-    return read_rows(file, read_labels, "label")
+    return [label for _, label in read_rows(file, read_labels, "label")]
 
 
 def _read(

@@ -139,8 +139,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
             written,
         )
         compares, loaded, pace = asked.given, settings(config), Pace.read(speed)
-        source, scorer = open_sources(sources, loaded, since, until), scorer_of(labels, reference)
-        book = load_rulebook(loaded, rules or ())
+        source, book = open_sources(sources, loaded, since, until), load_rulebook(loaded, rules or ())
+        scorer = scorer_of(labels, reference, book)
         if compares and through_kafka:
             raise typer.BadParameter("--through-kafka runs one version: leave out --against, or replay without it")
         silenced = read_silences(silences) if silences else NoSilences()

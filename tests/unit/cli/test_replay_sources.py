@@ -134,6 +134,28 @@ def test_alerts_are_scored_by_labels_and_against_a_reference(project: Path, monk
     assert "alerts against b.example" in shown
 
 
+def test_a_label_of_a_rule_or_topic_that_is_not_there_is_told_with_its_line(project: Path) -> None:
+    write("jsonl", project)
+    about = {"headline": "Tanker seized off Hormuz", "should_alert": True}
+    labels: list[dict[str, object]] = [
+        {**about, "rule": "tanker"},
+        {**about, "rule": "tankr"},
+        {**about, "headline": "Ferry strike ends", "rule": "tankr"},
+        {**about, "topic": "opec"},
+        about,
+    ]
+    (project / "l.jsonl").write_text("\n".join(map(json.dumps, labels)), "utf-8")
+    command = ["replay", "wire.jsonl", "--rules", "rules.yaml", "--labels", "l.jsonl"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "l.jsonl:2: there is no rule `tankr`, of which 2 labels speak" in done.stderr
+    assert "did you mean `tanker`?" in done.stderr
+    assert "l.jsonl:4: there is no topic `opec`, of which 1 label speaks" in done.stderr
+    assert done.stderr.count("there is no") == 2
+    found = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)["score"]["unknown"]
+    assert [(one["line"], one["hint"]) for one in found] == [(2, "did you mean `tanker`?"), (4, "known are `ships`")]
+
+
 def test_a_file_of_labels_that_holds_none_is_refused(project: Path) -> None:
     write("jsonl", project)
     (project / "l.jsonl").write_text('{"rule": "tanker", "should_alert": true}\n', "utf-8")
