@@ -107,7 +107,7 @@ def test_settings_are_compared_with_others_which_deduplicate_otherwise(project: 
     told = comparison("--rules", "ferry.yaml", "--against-config", "before.yaml")
     assert told["differences"] == ["dedupe.window: 1h, now 3d", "dedupe.sources: a.example 2h, now none"]
     [lost] = told["changes"]
-    assert (lost["kind"], lost["at"], lost["why"][:19]) == ("lost", "2026-03-02 11:00:00+00:00", "dropped as a repeat")
+    assert (lost["kind"], lost["at"], lost["why"][:19]) == ("lost", "2026-03-02T11:00:00+00:00", "dropped as a repeat")
 
 
 def test_a_page_and_markdown_are_written_in_which_headlines_are_text(project: Path) -> None:

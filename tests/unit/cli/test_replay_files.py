@@ -138,3 +138,9 @@ def test_a_rule_that_was_only_held_back_did_fire(project: Path) -> None:
     assert "held back altogether: quiet\n" in shown
     told = json.loads(replayed("--json"))
     assert (told["silent"], told["held_back_only"]) == (["never", "unheard"], ["quiet"])
+
+
+def test_times_are_in_iso_8601_for_programs() -> None:
+    told = json.loads(replayed("--json"))
+    assert (told["from"], told["to"]) == ("2026-03-01T11:00:00+00:00", "2026-03-01T15:00:00+00:00")
+    assert told["worst_day"]["day"] == "2026-03-01"

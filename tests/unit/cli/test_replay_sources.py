@@ -87,7 +87,7 @@ def replayed(*arguments: str, ending: int = 0) -> str:
 def test_of_files_only_what_was_published_in_a_span_is_replayed(project: Path) -> None:
     write("jsonl", project)
     told = json.loads(replayed("wire.jsonl", "--from", "2026-03-01T12:00Z", "--to", "2026-03-01T12:05Z", "--json"))
-    assert (told["headlines"], told["from"][:16].replace("T", " ")) == (1, "2026-03-01 12:00")
+    assert (told["headlines"], told["from"]) == (1, "2026-03-01T12:00:00+00:00")
     assert json.loads(replayed("wire.jsonl", "--to", "2026-03-01T12:05Z", "--json"))["headlines"] == 2
     shown = replayed("wire.jsonl", "--from", "2026-04-01", ending=1)
     assert "no headline was read of those from --from on and before --to" in shown
