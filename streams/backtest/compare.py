@@ -1,8 +1,9 @@
 """Two versions of rules, topics or settings over one stream: which alerts differ, and why.
 
-An alert of one version is the same as one of the other where rule, headline and channel are. Of those left, one is
-earlier or later where both versions tell a channel of a story by the same rule, and at another time; else it was added
-or lost. So each alert of either version is counted once.
+An alert of one version is that of the other where rule, headline and channel are: the same, or changed, where it says
+something else of its rule, such as the severity, or is collected otherwise. Of those left, one is earlier or later where
+both versions tell a channel of a story by the same rule, and at another time; else it was added or lost. So each alert of
+either version is counted once.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from streams.core.pipeline import Engine
 from streams.core.records import Alert, Classified, Dropped
 from streams.core.rule import Rule, RuleSet
 
-Kind: TypeAlias = Literal["added", "lost", "earlier", "later"]
-KINDS: Final[tuple[Kind, ...]] = ("added", "lost", "earlier", "later")
+Kind: TypeAlias = Literal["added", "lost", "earlier", "later", "changed"]
+KINDS: Final[tuple[Kind, ...]] = ("added", "lost", "earlier", "later", "changed")
 #: Changes that are kept of each kind of each rule, to be shown, and of each kind; all are counted.
 KEPT = 50
 _KEPT_OF_A_KIND = 2_000
 #: Stories that may wait for the other version to tell of them, too.
 _MOST_WAITING = 100_000
+#: The rules that alert on a headline, in either version.
+_Fired: TypeAlias = tuple[Sequence[str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,12 @@ class Side:
 
 @dataclass(slots=True)
 class Change:
-    """An alert that only one version has, or that they have at two times.
+    """An alert that only one version has, or that they have at two times or with two severities and the like.
 
     ``at`` is when the later version alerts, or the earlier one where the alert was lost; ``was`` is the other time where
     there is one, and ``instead`` the headline that it was about then. ``before`` and ``after`` are the rules that alert on
-    the headline in either version. ``why`` is what kept the other version from alerting on it.
+    the headline in either version. ``why`` is what kept the other version from alerting on it, and of a changed one what
+    differs.
     """
 
     kind: Kind
@@ -112,8 +116,8 @@ class Changes:
         self.first, self.last = self.first or after.at, after.at
         self._recent.add(after)
         was, now = _going(before), _going(after)
+        fired = tuple(_rules_of(was)), tuple(_rules_of(now))
         if was.keys() != now.keys():
-            fired = tuple(_rules_of(was)), tuple(_rules_of(now))
             for id_, alert in was.items():
                 if id_ not in now:
                     why = why_not(alert, self.rules_after, before, after, self._recent)
@@ -125,7 +129,11 @@ class Changes:
         for id_, alert in was.items():
             counts = self._counts(alert)
             counts.before += 1
-            counts.same += id_ in now
+            if other := now.get(id_):
+                if differing := _differing(alert, other):
+                    self._end_one(_change("changed", other, after.at, differing, fired), other.headline.id)
+                else:
+                    counts.same += 1
         for alert in now.values():
             self._counts(alert).after += 1
         self._settle(after.at)
@@ -142,7 +150,7 @@ class Changes:
 
     @property
     def same(self) -> int:
-        """The alerts that both versions have."""
+        """The alerts that both versions have, and in which nothing differs."""
         return sum(counts.same for counts in self.rules.values())
 
     def kept(self, kind: Kind, most: int | None = None) -> list[Change]:
@@ -172,11 +180,10 @@ class Changes:
         alert: Alert,
         at: datetime,
         why: str,
-        fired: tuple[Sequence[str], Sequence[str]],
+        fired: _Fired,
     ) -> None:
-        rule = alert.rule
-        change = Change(kind, at, rule.name, rule.severity, [alert.channel], shown(alert), why, *fired)
-        key = (rule.name, alert.headline.story_id, alert.channel)
+        change = _change(kind, alert, at, why, fired)
+        key = (alert.rule.name, alert.headline.story_id, alert.channel)
         waiting = self._waiting.setdefault(key, _Waiting(at))
         self._waiting.move_to_end(key)
         waiting.last = at
@@ -303,3 +310,31 @@ def _going(one: Decided) -> Mapping[str, Alert]:
 
 def _rules_of(alerts: Mapping[str, Alert]) -> Iterable[str]:
     return dict.fromkeys(alert.rule.name for alert in alerts.values())
+
+
+def _change(kind: Kind, alert: Alert, at: datetime, why: str, fired: _Fired) -> Change:
+    rule = alert.rule
+    return Change(kind, at, rule.name, rule.severity, [alert.channel], shown(alert), why, *fired)
+
+
+def _differing(one: Alert, other: Alert) -> str:
+    """What an alert that both versions give says otherwise, as it was and as it is; empty where nothing is."""
+    pairs = [
+        (name, str(was), str(is_now))
+        for name in ("severity", "title", "owner")
+        if (was := getattr(one.rule, name)) != (is_now := getattr(other.rule, name))
+    ]
+    if one.rule.labels != other.rule.labels:
+        pairs.append(("labels", _labels(one), _labels(other)))
+    if one.group != other.group:
+        pairs.append(("collected", _group(one), _group(other)))
+    return "; ".join(f"{name}: {was or 'none'}, now {is_now or 'none'}" for name, was, is_now in pairs)
+
+
+def _labels(alert: Alert) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(alert.rule.labels.items()))
+
+
+def _group(alert: Alert) -> str:
+    group = alert.group
+    return f"{group.key}, wait {group.wait:g} s, interval {group.interval:g} s" if group else ""

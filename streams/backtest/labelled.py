@@ -68,7 +68,14 @@ def score(pairs: Iterable[tuple[bool, bool]]) -> Score:
 def read_labelled(
     lines: Iterable[bytes], name: str, row: type[T], form: str, check: Callable[[T], Any] = lambda _: None
 ) -> Iterator[T]:
-    """The rows of a file in JSON lines, empty lines left out.
+    """The rows of a file in JSON lines, as :func:`read_numbered` has them, without their numbers."""
+    return (found for _, found in read_numbered(lines, name, row, form, check))
+
+
+def read_numbered(
+    lines: Iterable[bytes], name: str, row: type[T], form: str, check: Callable[[T], Any] = lambda _: None
+) -> Iterator[tuple[int, T]]:
+    """The rows of a file in JSON lines, empty lines left out, each with the number of its line, from 1.
 
     ``check`` may raise ValueError for a row. ``form`` tells what a line looks like, for whoever wrote another.
 
@@ -89,7 +96,7 @@ def read_labelled(
                 told = in_plain_words(error)
                 problems.append(Problem(name, number, 1, f"is not labelled as it should be: {told}", form))
         else:
-            yield found
+            yield number, found
     if problems:
         raise RefusedError(problems, more=wrong - len(problems))
 

@@ -24,7 +24,7 @@ from streams.core.query.leaves import Words
 from streams.core.query.nodes import terms_of
 from streams.core.query.terms import has_wildcard
 from streams.core.records import Dropped, Headline
-from streams.core.rule import STAGED, Rule, RuleSet
+from streams.core.rule import OVER, STAGED, Rule, RuleSet
 
 #: A wildcard with fewer letters finds words that nobody thought of.
 SHORTEST_WILDCARD = 4
@@ -77,9 +77,21 @@ class History:
     together: Mapping[tuple[str, str], int]
 
 
-def lint(rules: RuleSet, history: History | None = None) -> list[Finding]:
-    """All findings, by rule."""
+def lint(rules: RuleSet, history: History | None = None, today: date | None = None) -> list[Finding]:
+    """All findings, by rule. ``today``, in UTC, tells which rules are over."""
     found = [finding for rule in rules.rules for finding in _of_rule(rule)]
+    if today is not None:
+        found += [
+            Finding(
+                rule.name,
+                "expired",
+                "note",
+                f"is {OVER.format(rule.expiry)}",
+                "give it a later `expiry`, or take it out",
+            )
+            for rule in rules.rules
+            if rule.over(today)
+        ]
     found += _shadowed(rules)
     if history is not None:
         found += _too_dear(rules, history)

@@ -169,7 +169,10 @@ class _Waiting:
 
 @dataclass(slots=True)
 class Summary:
-    """The sums that the terminal shows: a consumer whose memory does not grow with the stream."""
+    """The sums that the terminal shows: a consumer whose memory does not grow with the stream.
+
+    ``suppressed`` counts alerts that were held back by the reason, ``held`` by their rule.
+    """
 
     rules: Sequence[str]
     first: datetime | None = None
@@ -177,6 +180,7 @@ class Summary:
     decisions: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
     suppressed: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
     messages: Counter[str] = field(default_factory=Counter)
     days: Counter[date] = field(default_factory=Counter)
     delays: Delays = field(default_factory=Delays)
@@ -197,6 +201,7 @@ class Summary:
                     self.delays.add(delay(one.at, alert))
             else:
                 self.suppressed[held_for(alert.suppressed)] += 1
+                self.held[alert.rule.name] += 1
 
     def finish(self) -> None:
         """Nothing is left to do."""
@@ -218,5 +223,10 @@ class Summary:
 
     @property
     def silent(self) -> list[str]:
-        """The rules of which no alert would have gone out."""
-        return [name for name in self.rules if not self.alerts[name]]
+        """The rules that never fired."""
+        return [name for name in self.rules if not self.alerts[name] and not self.held[name]]
+
+    @property
+    def held_back_only(self) -> list[str]:
+        """The rules that fired, and of which no alert would have gone out."""
+        return [name for name in self.rules if self.held[name] and not self.alerts[name]]

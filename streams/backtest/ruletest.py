@@ -229,7 +229,7 @@ class _WhyNot:
             return "; ".join(f"`{lack.asks}`: {lack.reason}" for lack in found)
         if rule.condition is not None or rule.once_a_story:
             return "its query holds, and what came before it does not make it fire"
-        return f"its query holds, and the rule is about other headlines: story {rule.story}, expiry {rule.expiry}"
+        return f"its query holds, and {' and '.join(rule.bars(self.record))}"
 
 
 def _failure(

@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from streams.backtest.decided import Decided, Message
-from streams.backtest.labelled import read_labelled
+from streams.backtest.labelled import read_numbered
 from streams.core.dedupe import milliseconds
+from streams.core.document import Problem, did_you_mean
 from streams.core.headline import tidy
 from streams.core.records import Alert, Classified, Dropped
 
@@ -75,13 +76,40 @@ def fold(headline: str) -> str:
     return tidy(headline).casefold()
 
 
-def read_labels(lines: Iterable[bytes], name: str) -> Iterator[Label]:
-    """The labels of a file in JSON lines; of several on the same the last.
+def read_labels(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, Label]]:
+    """The labels of a file in JSON lines, each with the number of its line; of several on the same the last.
 
     Raises:
         RefusedError: naming the first lines that are none, and what is wrong with them.
     """
-    yield from {label.key: label for label in read_labelled(lines, name, Label, FORM, Label.check)}.values()
+    rows = read_numbered(lines, name, Label, FORM, Label.check)
+    yield from {label.key: (line, label) for line, label in rows}.values()
+
+
+def unknown_scopes(
+    rows: Iterable[tuple[int, Label]], name: str, rules: Collection[str], topics: Collection[str]
+) -> list[Problem]:
+    """The rules and topics that labels of the file ``name`` speak of and that there are not: nothing can alert for them."""
+    known = {"rule": rules, "topic": topics}
+    lines: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for line, label in rows:
+        kind, scope = label.scope
+        if kind in known and scope not in known[kind]:
+            lines[kind, scope].append(line)
+    return [
+        Problem(
+            name,
+            min(at),
+            1,
+            f"there is no {kind} `{scope}`, of which {_speak(len(at))}",
+            did_you_mean(scope, known[kind]),
+        )
+        for (kind, scope), at in lines.items()
+    ]
+
+
+def _speak(labels: int) -> str:
+    return "1 label speaks" if labels == 1 else f"{labels:,} labels speak"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +271,18 @@ class Lead:
 class Scorer:
     """Hears of all that was decided, and scores it in the end.
 
-    Memory is that of the labels, of the alerts, and of the stories that the reference tells.
+    Memory is that of the labels, of the alerts, and of the stories that the reference tells. ``unknown`` are the rules and
+    topics that labels speak of and that there are not.
     """
 
-    def __init__(self, labels: Iterable[Label], reference: str | None = None, weights: Weights | None = None) -> None:
+    def __init__(
+        self,
+        labels: Iterable[Label],
+        reference: str | None = None,
+        weights: Weights | None = None,
+        unknown: Sequence[Problem] = (),
+    ) -> None:
+        self.unknown = unknown
         self.cases = [Case(label) for label in labels]
         self.reference = reference
         self.weights = weights or Weights()
@@ -346,6 +382,7 @@ class Scorer:
             found = {
                 "labels": len(self.cases),
                 "not_in_the_stream": self.unseen,
+                "unknown": [problem.as_dict() for problem in self.unknown],
                 "alerts_without_label": self.unlabelled,
                 "weights": msgspec.to_builtins(self.weights),
                 "all": by["all"][""],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from streams.backtest.decided import Decided
 from streams.core.query import View
@@ -68,7 +68,7 @@ def _why_silent(rule: Rule, record: Classified, recent: Recent) -> str:
         more = f"; and {len(lacking) - _PARTS} more" if len(lacking) > _PARTS else ""
         return "; ".join(lacking[:_PARTS]) + more
     if not rule.concerns(record):
-        if rule.expiry and record.headline.published.date() > rule.expiry:
+        if rule.over(record.moment.astimezone(UTC).date()):
             return f"the rule is over since {rule.expiry}"
         kind = (
             f"is an update of {recent.of(record.update_of)}" if record.kind == "update" else "is the first of its story"

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import IntEnum
 from pathlib import Path
 from types import FrameType
@@ -82,8 +82,12 @@ def settings(config: Path | None) -> Loaded:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    out.print(json.dumps(value, ensure_ascii=False, indent=2, default=str), markup=False)
+    """One JSON document on standard output, times as in ISO 8601."""
+    out.print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain), markup=False)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)  # a datetime is a date, too
 
 
 def print_problems(problems: Sequence[Problem], more: int = 0) -> None:

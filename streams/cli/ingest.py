@@ -51,6 +51,15 @@ STDIN = Path("-")
 #: As many of the texts that a page has beside what was read are quoted.
 _EXAMPLES = 5
 
+OutletOption = Annotated[str | None, typer.Option("--source", help="The name of the outlet, where the input has none.")]
+DateOption = Annotated[str | None, typer.Option(help="The day of the newest headline, such as 2026-02-11.")]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The zone of times that have none, such as Europe/Paris.", show_default="what a page says, or UTC"
+    ),
+]
+
 
 def ingest(
     what: Annotated[
@@ -60,14 +69,9 @@ def ingest(
             help="Files, or `-` for standard input; before them what they are.",
         ),
     ],
-    source: Annotated[str | None, typer.Option(help="The name of the outlet, where the input has none.")] = None,
-    date: Annotated[str | None, typer.Option(help="The day of the newest headline, such as 2026-02-11.")] = None,
-    zone: Annotated[
-        str | None,
-        typer.Option(
-            help="The zone of times that have none, such as Europe/Paris.", show_default="what a page says, or UTC"
-        ),
-    ] = None,
+    source: OutletOption = None,
+    date: DateOption = None,
+    zone: ZoneOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar=FLAG, help="Print the headlines as JSON lines; send nothing.")
     ] = False,
@@ -94,8 +98,7 @@ def ingest(
     report = _Report(Sent() if as_report else Sent(tell=_tell_unreadable), as_json=as_report, dry_run=dry_run)
     with told_plainly(as_json=as_json), ending_on_sigterm():
         kind, paths = _kind_and_paths(what)
-        outlet = tidy(source or "", NAME_LIMIT) or None
-        context = Context(outlet, _date(date), _zone(zone), clock(), clock, progress())
+        context = dataclasses.replace(context_of(source, date, zone), clock=clock)
         inputs = Inputs(kind, paths, context, report.left_out)
         with report.of_a_failure():
             if dry_run:
@@ -105,6 +108,16 @@ def ingest(
     report.give()
     if report.sent.unreadable:
         raise typer.Exit(Exit.FOUND)
+
+
+def context_of(source: str | None, date: str | None, zone: str | None) -> Context:
+    """What the user says of input: its outlet, the day of its newest headline, the zone of its times.
+
+    Raises:
+        typer.BadParameter: one of them is none.
+    """
+    outlet = tidy(source or "", NAME_LIMIT) or None
+    return Context(outlet, _date(date), _zone(zone), clock(), None, progress())
 
 
 def _kind_and_paths(words: Sequence[str]) -> tuple[Source | None, list[Path]]:
@@ -167,12 +180,21 @@ class LeftOut:
 
 
 class Inputs:
-    """The inputs of one command, one after the other. What they hold beside headlines is told to ``left_out``."""
+    """The inputs of one command, one after the other. What they hold beside headlines is told to ``left_out``.
+
+    ``hint`` is how to say what an error proposes, where the command is another than ``ingest``.
+    """
 
     def __init__(
-        self, kind: Source | None, paths: Sequence[Path], context: Context, left_out: dict[str, LeftOut]
+        self,
+        kind: Source | None,
+        paths: Sequence[Path],
+        context: Context,
+        left_out: dict[str, LeftOut],
+        hint: Callable[[str], str] = str,
     ) -> None:
         self._kind = kind
+        self._hint = hint
         self._paths = paths
         self._context = context
         self._left_out = left_out
@@ -209,7 +231,8 @@ class Inputs:
             except LetGoError:
                 return
             except SourceError as error:
-                raise RefusedError([Problem(name, error.line or 0, 1, error.message, error.hint)]) from None
+                problem = Problem(name, error.line or 0, 1, error.message, self._hint(error.hint))
+                raise RefusedError([problem]) from None
             except DAMAGED as error:
                 raise RefusedError([Problem(name, 0, 0, f"the compressed data are damaged: {error}")]) from None
             except OSError as error:

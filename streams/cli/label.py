@@ -35,7 +35,7 @@ from streams.cli.common import (
 from streams.cli.evaluate import read_rows
 from streams.cli.outputs import spare, writable, writing
 from streams.cli.plan import deduper_of, load_rulebook
-from streams.cli.reading import open_sources
+from streams.cli.reading import Said, open_sources
 from streams.core.classify import Classifier
 from streams.core.dedupe import Deduper
 from streams.core.document import did_you_mean
@@ -76,7 +76,7 @@ def label(
     with told_plainly(as_json=as_json):
         spare([Path(source) for source in sources], {"--out": writable(file)})
         loaded = settings(config)
-        source = open_sources(sources, loaded, None, None)
+        source = open_sources(sources, loaded, Said())
         book = load_rulebook(loaded, rules or ())
         asked = _asked(book.rules, rule or ())
         before = _labels(file)
@@ -106,7 +106,7 @@ def _asked(rules: RuleSet, names: Sequence[str]) -> list[Rule]:
 def _labels(file: Path) -> list[Label]:
     if not file.exists() or not file.stat().st_size:
         return []
-    return read_rows(file, read_labels, "label")
+    return [label for _, label in read_rows(file, read_labels, "label")]
 
 
 def _read(

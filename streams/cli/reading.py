@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -11,12 +13,12 @@ import msgspec
 import typer
 
 from connectors import embedded
-from connectors.interface import Context, SourceError, Unreadable
-from connectors.registry import guess
+from connectors.interface import Context, Source, SourceError, Unreadable
+from connectors.registry import SOURCES, guess
 from streams.backtest.order import LogOrder
 from streams.backtest.replay import AsDecided, InOrder
 from streams.cli.common import UnreachableError, clock, progress
-from streams.cli.ingest import STDIN, Inputs, LeftOut
+from streams.cli.ingest import STDIN, Inputs, LeftOut, context_of
 from streams.core.dedupe import Candidate, milliseconds
 from streams.core.document import Problem, RefusedError
 from streams.core.headline import UnreadableError, nearest_time, read_time, received_at
@@ -34,6 +36,8 @@ _DECIDED: dict[str, type[Unique | Dropped | Classified]] = {
 }
 #: The topic that tells in which order rules that remember saw them.
 _ORDER = "headlines.correlated"
+#: How the hints of sources say what to type.
+_SAY_WHAT = re.compile(rf"wirewatch ingest ({'|'.join(SOURCES)}) ([^`]+)")
 _NO_HEADLINES = ("headlines.invalid", _ORDER, "alerts", "deliveries", "deliveries.dead")
 #: So much earlier than a headline, by the clock of another worker, may be told where it stands.
 _CLOCKS_DIFFER = timedelta(hours=1)
@@ -66,8 +70,48 @@ class Readable(Protocol):
         ...
 
 
-def open_sources(sources: Sequence[str], loaded: Loaded, since: str | None, until: str | None) -> Readable:
-    """What the sources of a command hold. ``since`` and ``until`` are as the user wrote them.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the user says of the sources, each as it was written or None: what they are, and what of them is meant.
+
+    ``kind``, ``outlet``, ``date`` and ``zone`` are for files, as `ingest` has them. ``since`` and ``until`` are of a file by
+    when a headline was published, of a topic by when Kafka received it.
+    """
+
+    kind: str | None = None
+    outlet: str | None = None
+    date: str | None = None
+    zone: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+    def source(self) -> Source | None:
+        """The kind of the files, None for a guess.
+
+        Raises:
+            typer.BadParameter: there is no such kind.
+        """
+        if self.kind is not None and self.kind not in SOURCES:
+            raise typer.BadParameter(f"--as is one of {', '.join(SOURCES)}, not {self.kind!r}")
+        return SOURCES[self.kind] if self.kind is not None else None
+
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """From when on, and before when, aware; None without such an end.
+
+        Raises:
+            typer.BadParameter: one is no time.
+        """
+        return _moment("--from", self.since), _moment("--to", self.until)
+
+    @property
+    def of_files(self) -> list[str]:
+        """The options that topics have no use for."""
+        given = {"--as": self.kind, "--source": self.outlet, "--date": self.date, "--zone": self.zone}
+        return [option for option, value in given.items() if value is not None]
+
+
+def open_sources(sources: Sequence[str], loaded: Loaded, said: Said) -> Readable:
+    """What the sources of a command hold.
 
     Raises:
         RefusedError: one is not there.
@@ -75,12 +119,13 @@ def open_sources(sources: Sequence[str], loaded: Loaded, since: str | None, unti
     """
     topics = [source.removeprefix(KAFKA) for source in sources if source.startswith(KAFKA)]
     if not topics:
-        if since or until:
-            raise typer.BadParameter(f"--from and --to are for topics of Kafka, such as {KAFKA}headlines.raw")
-        return Files(files_of([Path(source) for source in sources]))
+        kind, span, context = said.source(), said.span(), context_of(said.outlet, said.date, said.zone)
+        return Files(files_of([Path(source) for source in sources], kind), kind, context, span)
     if len(topics) < len(sources):
         raise typer.BadParameter("files and topics are not replayed together")
-    return Topics(topics, loaded, _moment("--from", since), _moment("--to", until))
+    if said.of_files:
+        raise typer.BadParameter(f"{', '.join(said.of_files)}: for files; what a topic holds says so itself")
+    return Topics(topics, loaded, *said.span())
 
 
 def _moment(option: str, text: str | None) -> datetime | None:
@@ -90,8 +135,9 @@ def _moment(option: str, text: str | None) -> datetime | None:
         raise typer.BadParameter(f"{option} {text!r} {error}") from None
 
 
-def files_of(sources: Sequence[Path]) -> list[Path]:
-    """The files; those of a folder by name, without hidden and empty ones. Standard input is one, too.
+def files_of(sources: Sequence[Path], kind: Source | None = None) -> list[Path]:
+    """The files; those of a folder by name, without hidden and empty ones. Standard input is one, too. Without a ``kind``,
+    theirs is guessed.
 
     Raises:
         RefusedError: a source is not there, or no source reads what is in it.
@@ -107,34 +153,50 @@ def files_of(sources: Sequence[Path]) -> list[Path]:
         if not files:
             what = "holds no files" if source.is_dir() else "is no file and no folder"
             problems.append(Problem(str(source), 0, 0, what, "name recorded headlines"))
-        problems += filter(None, map(_unfit, files))
+        problems += filter(None, (_unfit(file, kind) for file in files))
         found += files
     if problems:
         raise RefusedError(problems)
     return found
 
 
-def _unfit(file: Path) -> Problem | None:
+def _unfit(file: Path, kind: Source | None) -> Problem | None:
     """Why a file cannot be read, as its beginning tells: better to hear of it now than after the hundred before it."""
     name = str(file)
     try:
         with file.open("rb") as data:
-            guess(name, data)
+            if kind is None:
+                guess(name, data)
     except SourceError as error:
-        return Problem(name, error.line or 0, 1, error.message, error.hint)
+        return Problem(name, error.line or 0, 1, error.message, _as_here(error.hint))
     except OSError as error:
         return Problem(name, 0, 0, f"cannot be read: {error.strerror or error}")
     return None
 
 
-class Files:
-    """Files of headlines, in the order of event time; their own time stands in for when Kafka would have received them."""
+def _as_here(hint: str) -> str:
+    """What a source proposes to type, as it is typed for a replay."""
+    return _SAY_WHAT.sub(r"wirewatch replay \2 --as \1", hint)
 
-    def __init__(self, files: Sequence[Path]) -> None:
+
+class Files:
+    """Files of headlines, in the order of event time; their own time stands in for when Kafka would have received them.
+
+    With a ``span`` only headlines that were published from its beginning on and before its end are given.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        kind: Source | None = None,
+        context: Context | None = None,
+        span: tuple[datetime | None, datetime | None] = (None, None),
+    ) -> None:
         self._files = files
+        self._kind, self._span = kind, span
         self._size = None if STDIN in files else sum(file.stat().st_size for file in files)
         self._order = InOrder()
-        self._context = Context(None, None, None, clock(), None, progress())
+        self._context = context or Context(None, None, None, clock(), None, progress())
         self._done = 0
         self._inputs: Inputs | None = None
         self._read = 0
@@ -153,7 +215,7 @@ class Files:
 
     def _unordered(self, refuse: Refuse) -> Iterator[Candidate]:
         for file in self._files:
-            inputs = self._inputs = Inputs(None, [file], self._context, dict[str, LeftOut]())
+            inputs = self._inputs = Inputs(self._kind, [file], self._context, dict[str, LeftOut](), _as_here)
             before = self._read
             try:
                 yield from self._of_a_file(inputs, refuse)
@@ -169,6 +231,9 @@ class Files:
         for name, reading in inputs.readings():
             if isinstance(reading, Unreadable):
                 refuse(name, reading)
+                continue
+            since, until = self._span
+            if (since and reading.published < since) or (until and reading.published >= until):
                 continue
             place = f"replay:0:{self._read}"
             self._read += 1

@@ -15,6 +15,7 @@ import typer
 
 from alerts.route import ChannelRouter, NoSilences
 from connectors.interface import Unreadable
+from connectors.registry import SOURCES
 from streams.backtest.compare import Leading
 from streams.backtest.decided import Decided, Message
 from streams.backtest.messages import with_messages
@@ -35,10 +36,11 @@ from streams.cli.common import (
     several,
     told_plainly,
 )
+from streams.cli.ingest import DateOption, OutletOption, ZoneOption
 from streams.cli.outputs import spare, writing
 from streams.cli.pace import Pace
 from streams.cli.plan import load_rulebook, read_silences
-from streams.cli.reading import Readable, open_sources
+from streams.cli.reading import Readable, Said, open_sources
 from streams.cli.replay_against import (
     AgainstConfigOption,
     AgainstOption,
@@ -71,11 +73,22 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
         Path | None, typer.Option(metavar="FILE.jsonl", help="Write every decision there, one a line.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Of a topic, what Kafka received from then on.")
+        str | None,
+        typer.Option(
+            "--from", metavar="TIME", help="What was published from then on; of a topic, what Kafka received."
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Of a topic, what Kafka received before then.")
+        str | None,
+        typer.Option("--to", metavar="TIME", help="What was published before then; of a topic, what Kafka received."),
     ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--as", metavar="KIND", help=f"What the files are: {', '.join(SOURCES)}.", show_default="guessed"),
+    ] = None,
+    outlet: OutletOption = None,
+    date: DateOption = None,
+    zone: ZoneOption = None,
     speed: Annotated[
         str, typer.Option(metavar="SPEED", help="max, 1 for real time, or so many times as fast, such as 60.")
     ] = "max",
@@ -121,6 +134,10 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
 
         wirewatch replay kafka:headlines.raw --from 2026-03-01T06:00Z
 
+        wirewatch replay archive/ --from 2026-03-01 --to 2026-03-08
+
+        wirewatch replay desk.csv --as csv --zone Europe/Paris
+
         wirewatch replay last-quarter.jsonl.gz --report report.html
 
         wirewatch replay last-quarter.jsonl.gz --against main --markdown changes.md
@@ -139,12 +156,12 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
             written,
         )
         compares, loaded, pace = asked.given, settings(config), Pace.read(speed)
-        source, scorer = open_sources(sources, loaded, since, until), scorer_of(labels, reference)
+        source = open_sources(sources, loaded, Said(kind, outlet, date, zone, since, until))
         book = load_rulebook(loaded, rules or ())
+        scorer = scorer_of(labels, reference, book)
         if compares and through_kafka:
             raise typer.BadParameter("--through-kafka runs one version: leave out --against, or replay without it")
-        silenced = read_silences(silences) if silences else NoSilences()
-        router = ChannelRouter(book.routing, silenced)
+        router = ChannelRouter(book.routing, silenced := read_silences(silences) if silences else NoSilences())
         deciding = _deciding(Help(jobs, slices, cluster), stack, sources, source, through_kafka, pace)
         deduper: Deduper = deciding.deduper(loaded)
         versus = None
@@ -158,7 +175,9 @@ def replay(  # noqa: PLR0913, PLR0917 - a command of typer takes its options so
             page = Report.of(report, book, loaded)
             consumers.append(page.sums)
             pages.append(page.write)
-        run = _Run(summary, source, pace, silenced=silences is not None, live=through_kafka)
+        run = _Run(
+            summary, source, pace, silenced=silences is not None, live=through_kafka, of_a_span=bool(since or until)
+        )
         if not through_kafka:
             engine = deciding.engine(loaded, book, deduper, router)
             run.order = source.order(run.refuse)
@@ -251,6 +270,7 @@ class _Run:
     pace: Pace
     silenced: bool = False
     live: bool = False
+    of_a_span: bool = False
     order: LogOrder | None = None
     unreadable: list[tuple[str, int, str]] = field(default_factory=list)
     unreadable_count: int = 0
@@ -307,6 +327,7 @@ class _Run:
             "suppressed": dict(summary.suppressed.most_common()),
             "messages": dict(summary.messages.most_common()),
             "silent": summary.silent,
+            "held_back_only": summary.held_back_only,
             "seconds": round(self.seconds, 3),
             "not_simulated": self.not_simulated,
         }
@@ -320,7 +341,8 @@ class _Run:
         for name, line, reason in self.unreadable:
             err.print(f"{name}:{line}: {reason}" if line else f"{name}: {reason}", markup=False)
         if summary.first is None or summary.last is None:
-            out.print(f"no headline was read; {self.unreadable_count:,} could not be", markup=False)
+            among = " of those from --from on and before --to" if self.of_a_span else ""
+            out.print(f"no headline was read{among}; {self.unreadable_count:,} could not be", markup=False)
             return
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary.decisions.most_common())
         out.print(
@@ -338,6 +360,8 @@ class _Run:
             out.print(f"  {count:>8,}  held back: {reason}", markup=False)
         if summary.silent:
             out.print(f"never fired: {', '.join(summary.silent)}", markup=False)
+        if summary.held_back_only:
+            out.print(f"held back altogether: {', '.join(summary.held_back_only)}", markup=False)
         out.print(f"not simulated: {', '.join(self.not_simulated)}", markup=False)
         if self.interrupted:
             err.print("interrupted; this is how far it came")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,15 @@ from rich.table import Table
 from alerts.route import ChannelRouter, Silences
 from alerts.rulefile import load_rules
 from streams.backtest.compare import KINDS, Change, Changes, Following, Leading, Side, Twin
-from streams.backtest.report.comparison import Versions, comparison, markdown, rules_by_change, shift
+from streams.backtest.report.comparison import (
+    Rewritten,
+    Versions,
+    comparison,
+    markdown,
+    rewritten,
+    rules_by_change,
+    shift,
+)
 from streams.backtest.report.page import About
 from streams.cli.common import FLAG, out, several
 from streams.cli.outputs import named, write_file
@@ -46,9 +54,10 @@ FailOnChangeOption = Annotated[
     bool, typer.Option("--fail-on-change", metavar=FLAG, help="End with 1 if an alert differs.")
 ]
 
-#: Changes of each kind that the terminal shows.
+#: Changes of each kind, and rules that differ, that the terminal shows; and so many characters of a query.
 _SHOWN = 10
-_SIGNS = {"added": "+", "lost": "-", "earlier": "<", "later": ">"}
+_LONGEST_QUERY = 200
+_SIGNS = {"added": "+", "lost": "-", "earlier": "<", "later": ">", "changed": "~"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +169,7 @@ class Versus:
         return {
             "against": self.asked.name,
             "differences": list(self.differences),
+            "rewritten": [asdict(one) for one in rewritten(changes)],
             "same": changes.same,
             **{kind: changes.totals[kind] for kind in KINDS},
             "rules": {
@@ -184,6 +194,7 @@ class Versus:
         )
         for difference in self.differences:
             out.print(f"  {difference}", markup=False)
+        _give_rewritten(rewritten(changes))
         if not changes.changed:
             return
         table = Table("rule", box=None, pad_edge=False, header_style="bold")
@@ -261,6 +272,17 @@ def _as_dict(change: Change) -> dict[str, Any]:
         "rules_before": list(change.before),
         "rules_after": list(change.after),
     }
+
+
+def _give_rewritten(rules: Sequence[Rewritten]) -> None:
+    for one in rules[:_SHOWN]:
+        out.print(f"  {one.rule} {one.how}", markup=False)
+        for title, query in (("was", one.was), ("is ", one.now)):
+            if query:
+                shown = query if len(query) <= _LONGEST_QUERY else f"{query[: _LONGEST_QUERY - 1]}…"
+                out.print(f"    {title} {shown}", markup=False, style="dim")
+    if len(rules) > _SHOWN:
+        out.print(f"  and {len(rules) - _SHOWN:,} more; --report FILE.html or --json shows all", markup=False)
 
 
 def _give(change: Change) -> None:

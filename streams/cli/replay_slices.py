@@ -31,7 +31,8 @@ from streams.core.pipeline import Engine
 from streams.settings import Dedupe, Loaded
 
 JobsOption = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Processes that look at the stream, in slices of it.")
+    int,
+    typer.Option(metavar="N", min=1, max=64, help="Processes, up to 64, that look at the stream, in slices of it."),
 ]
 SlicesOption = Annotated[
     int | None,

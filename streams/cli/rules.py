@@ -11,9 +11,9 @@ from rich.table import Table
 
 from alerts.rulefile import json_schema
 from streams.cli import rules_explain, rules_lint, rules_test
-from streams.cli.common import ConfigOption, JsonOption, out, print_json, settings, told_plainly
+from streams.cli.common import ConfigOption, JsonOption, clock, out, print_json, settings, told_plainly
 from streams.cli.plan import load_rulebook
-from streams.core.rule import Rule
+from streams.core.rule import OVER, Rule
 
 app = typer.Typer(help="Check, test, price and explain rules.", no_args_is_help=True, rich_markup_mode="markdown")
 app.command("test")(rules_test.run)
@@ -44,6 +44,7 @@ def check(
         loaded = settings(config)
         book = load_rulebook(loaded, paths or ())
     rules, checked = book.rules, bool(book.channels)
+    expired = [rule for rule in rules.rules if rule.over(clock().date())]
     if as_json:
         print_json(
             {
@@ -51,6 +52,7 @@ def check(
                 "revision": rules.revision,
                 "channels_checked": checked,
                 "unindexed": [rule.name for rule in rules.unindexed],
+                "expired": [rule.name for rule in expired],
                 "rules": list(map(_as_dict, rules.rules)),
             }
         )
@@ -61,6 +63,8 @@ def check(
     out.print(table)
     for rule in rules.unindexed:
         out.print(f"[yellow]{rule.name}[/yellow] requires no word, and so is compared with every headline")
+    for rule in expired:
+        out.print(f"[yellow]{rule.name}[/yellow] is {OVER.format(rule.expiry)}")
     count = f"{len(rules.rules)} rule{'s' if len(rules.rules) != 1 else ''}"
     unchecked = "" if checked else f"; channels not checked: there is no {loaded.path(loaded.settings.channels)}"
     out.print(f"[green]{count} in order[/green], revision {rules.revision}{escape(unchecked)}")

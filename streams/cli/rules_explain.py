@@ -95,6 +95,7 @@ def _as_dict(rule: Rule, record: Classified, tree: Part, lacking: tuple[Lack, ..
         "rule": rule.name,
         "fires": tree.holds and rule.concerns(record),
         "concerns": rule.concerns(record),
+        "barred_by": rule.bars(record),
         "stage": rule.stage,
         "beyond_the_query": rule.beyond_the_query,
         "topics": [match.topic for match in record.topics],
@@ -123,9 +124,7 @@ def _print(rule: Rule, record: Classified, tree: Part, lacking: tuple[Lack, ...]
     _grow(shown, tree)
     out.print(shown)
     if tree.holds and not fires:
-        out.print(
-            f"\nIts query holds, but the rule is about `story: {rule.story}`, and until {rule.expiry or 'for ever'}"
-        )
+        out.print(f"\nIts query holds, but {', and '.join(rule.bars(record))}", markup=False)
     if fires and rule.beyond_the_query:
         out.print("\n[bold]beside its query[/bold], which one headline cannot show")
         for asked in rule.beyond_the_query:

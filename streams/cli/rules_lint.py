@@ -71,7 +71,7 @@ def lint(
         book = load_rulebook(loaded, paths or ())
         places = places_of_rules(paths or [loaded.path(path) for path in loaded.settings.rules])
         past, interrupt = (None, None) if history is None else _replayed(history, book, loaded)
-        findings = lint_rules(book.rules, past)
+        findings = lint_rules(book.rules, past, clock().date())
         if as_json:
             print_json(_as_dict(findings, places, past, interrupted=bool(interrupt)))
         else:

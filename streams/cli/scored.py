@@ -9,21 +9,29 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from streams.backtest.score import Lead, Scorer, Share, Tally, Weights, read_labels
+from streams.backtest.score import Lead, Scorer, Share, Tally, Weights, read_labels, unknown_scopes
 from streams.cli.common import err, out, several
 from streams.cli.evaluate import read_rows
+from streams.cli.plan import Rulebook
 from streams.core.duration import written
 
 
-def scorer_of(labels: Path | None, reference: str | None) -> Scorer | None:
-    """What hears of the decisions, where somebody asks for a score.
+def scorer_of(labels: Path | None, reference: str | None, book: Rulebook) -> Scorer | None:
+    """What hears of the decisions, where somebody asks for a score. Labels of rules and topics that there are not are told.
 
     Raises:
         RefusedError: the file of labels cannot be read, or a line of it is none.
     """
     if labels is None and reference is None:
         return None
-    return Scorer(read_rows(labels, read_labels, "label") if labels else (), reference)
+    rows = read_rows(labels, read_labels, "label") if labels else []
+    rules, topics = ([one.name for one in many] for many in (book.matched.rules, book.taxonomy.topics))
+    unknown = unknown_scopes(rows, str(labels), rules, topics)
+    for problem in unknown:
+        err.print(f"{problem.file}:{problem.line}: {problem.message}", markup=False)
+        if problem.hint:
+            err.print(f"    {problem.hint}", style="dim", markup=False)
+    return Scorer([label for _, label in rows], reference, unknown=unknown)
 
 
 def print_score(scorer: Scorer) -> None:

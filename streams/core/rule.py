@@ -110,7 +110,21 @@ class Rule:
         """Whether the rule is about such a headline, whatever its words: of that kind, and no later than the expiry."""
         if self.story != "every" and self.story != _STORY_OF_KIND[headline.kind]:
             return False
-        return self.expiry is None or headline.moment.astimezone(UTC).date() <= self.expiry
+        return self.expiry is None or not self.over(headline.moment.astimezone(UTC).date())
+
+    def over(self, day: date) -> bool:
+        """Whether ``day``, in UTC, comes after the expiry."""
+        return self.expiry is not None and day > self.expiry
+
+    def bars(self, headline: Classified) -> list[str]:
+        """What keeps such a headline out, whatever its words, for a person; nothing where `concerns` is true."""
+        found = []
+        if self.story != "every" and self.story != _STORY_OF_KIND[headline.kind]:
+            kind = "an update" if headline.kind == "update" else "the first of its story"
+            found.append(f"the rule is about `story: {self.story}`, and the headline is {kind}")
+        if self.over(headline.moment.astimezone(UTC).date()):
+            found.append(f"the rule is {OVER.format(self.expiry)}")
+        return found
 
     @cached_property
     def revision(self) -> str:
@@ -171,6 +185,8 @@ STAGED = "staged"
 #: What the names of first halves end in. No rule of a file can be named so.
 _PRELUDE = "/before"
 
+#: What to say of a rule that is over, with its expiry.
+OVER = "over: it fires on no headline after {}"
 _STORY_OF_KIND: Mapping[str, Story] = {"first": "first", "update": "updates"}
 
 

@@ -27,6 +27,7 @@ TITLES: dict[Kind, tuple[str, str]] = {
     "lost": ("Lost", "alerts that only the old version gives; the reason is what keeps the new one from it"),
     "earlier": ("Earlier", "the same rule tells the same channel of the same story, sooner than it did"),
     "later": ("Later", "the same rule tells the same channel of the same story, and not as soon as it did"),
+    "changed": ("Changed", "alerts of both versions, with another severity, title, owner, labels or group"),
 }
 
 
@@ -38,6 +39,41 @@ class Versions:
     before: str
     about: About
     differences: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A rule that differs: ``state`` is ``new``, ``gone`` or ``changed``, ``differ`` what of a changed one does, by the names
+    that a rule file has. ``was`` and ``now`` are its query where it was written otherwise, or there was none.
+    """
+
+    rule: str
+    state: str
+    differ: Sequence[str]
+    was: str
+    now: str
+
+    @classmethod
+    def of(cls, one: Rule | None, other: Rule | None) -> Rewritten:
+        """What to say of a rule as it was and as it is, of which one may be None."""
+        if one is None or other is None:
+            rule = one or other
+            assert rule is not None
+            was, now = (str(one.query) if one else "", str(other.query) if other else "")
+            return cls(rule.name, "gone" if other is None else "new", (), was, now)
+        differ = [item.name for item in fields(Rule) if getattr(one, item.name) != getattr(other, item.name)]
+        was, now = (str(one.query), str(other.query)) if "query" in differ else ("", "")
+        return cls(one.name, "changed", ["when" if name == "query" else name for name in differ], was, now)
+
+    @property
+    def how(self) -> str:
+        """How it differs, for a person."""
+        return f"{self.state}: {', '.join(self.differ)}" if self.differ else self.state
+
+
+def rewritten(changes: Changes) -> list[Rewritten]:
+    """The rules that differ, whether or not an alert does."""
+    return [Rewritten.of(*pair) for pair in changes.rewritten()]
 
 
 def comparison(changes: Changes, versions: Versions, plotly: str) -> str:
@@ -52,7 +88,7 @@ def comparison(changes: Changes, versions: Versions, plotly: str) -> str:
         kinds=KINDS,
         titles=TITLES,
         rules=rules_by_change(changes),
-        rewritten=[_rewritten(*pair) for pair in changes.rewritten()],
+        rewritten=rewritten(changes),
         shown=(shown := {kind: changes.kept(kind, SHOWN) for kind in KINDS}),
         hidden={kind: changes.left_out(kind, shown[kind]) for kind in KINDS},
         shift=shift,
@@ -73,32 +109,14 @@ def shift(change: Change) -> str:
 def _over_time(changes: Changes) -> Figure:
     over = changes.over_time
     lost = [-count for count in over.counts("change", "lost")]
-    moved = [
-        sum(counts) for counts in zip(over.counts("change", "earlier"), over.counts("change", "later"), strict=True)
-    ]
+    others = (over.counts("change", kind) for kind in ("earlier", "later", "changed"))
+    moved = [sum(counts) for counts in zip(*others, strict=True)]
     traces = [
         bars(over, "added", over.counts("change", "added"), "var(--good)"),
-        bars(over, "earlier or later", moved, "var(--other)"),
+        bars(over, "earlier, later or changed", moved, "var(--other)"),
         bars(over, "lost", lost, "var(--bad)"),
     ]
     return figure(traces, barmode="relative", showlegend=True)
-
-
-def _rewritten(one: Rule | None, other: Rule | None) -> tuple[str, str, str, str]:
-    """A rule that differs: its name, how, and its query before and after where they are not the same."""
-    if one is None or other is None:
-        rule = one or other
-        assert rule is not None
-        return (
-            rule.name,
-            "gone" if other is None else "new",
-            str(one.query) if one else "",
-            str(rule.query) if other else "",
-        )
-    differ = [item.name for item in fields(Rule) if getattr(one, item.name) != getattr(other, item.name)]
-    was, now = (str(one.query), str(other.query)) if "query" in differ else ("", "")
-    told = ", ".join("when" if name == "query" else name for name in differ)
-    return one.name, f"changed: {told}", was, now
 
 
 def markdown(changes: Changes, versions: Versions) -> str:
@@ -149,8 +167,8 @@ def _rules_in_markdown(changes: Changes) -> Iterator[str]:
     names = rules_by_change(changes)
     if not names:
         return
-    yield "| rule | before | after | added | lost | earlier | later |"
-    yield "|---|--:|--:|--:|--:|--:|--:|"
+    yield f"| rule | before | after | {' | '.join(KINDS)} |"
+    yield "|---|--:|--:" + "|--:" * len(KINDS) + "|"
     for name in names[:_RULES_IN_MARKDOWN]:
         counts = changes.rules[name]
         kinds = " | ".join(f"{counts.kinds[kind]:,}" for kind in KINDS)
@@ -161,14 +179,16 @@ def _rules_in_markdown(changes: Changes) -> Iterator[str]:
 
 
 def _rewritten_in_markdown(changes: Changes) -> Iterator[str]:
-    for state, pairs in (
-        ("New rules", [other.name for one, other in changes.rewritten() if one is None and other]),
-        ("Rules that are gone", [one.name for one, other in changes.rewritten() if other is None and one]),
-        ("Changed rules", [one.name for one, other in changes.rewritten() if one and other]),
-    ):
-        if pairs:
-            more = f" and {len(pairs) - _RULES_IN_MARKDOWN:,} more" if len(pairs) > _RULES_IN_MARKDOWN else ""
-            yield f"{state}: {', '.join(_code(name) for name in pairs[:_RULES_IN_MARKDOWN])}{more}"
+    found = rewritten(changes)
+    for title, state in (("New rules", "new"), ("Rules that are gone", "gone"), ("Changed rules", "changed")):
+        told = [
+            _code(one.rule) + (f" ({', '.join(one.differ)})" if one.differ else "")
+            for one in found
+            if one.state == state
+        ]
+        if told:
+            more = f" and {len(told) - _RULES_IN_MARKDOWN:,} more" if len(told) > _RULES_IN_MARKDOWN else ""
+            yield f"{title}: {', '.join(told[:_RULES_IN_MARKDOWN])}{more}"
             yield ""
 
 

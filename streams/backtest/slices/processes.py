@@ -18,38 +18,26 @@ _PATIENCE = 5.0
 
 
 class Processes:
-    """So many processes, which take slices in turn."""
+    """So many processes at the most, which take slices in turn; each is started with the first slice that it takes."""
 
     def __init__(self, width: int, work: Work) -> None:
+        self.width = width
         self._packed = work.packed()
         self._processes: list[_Process] = []
-        self._start(width)
-
-    def _start(self, width: int) -> None:
-        try:
-            for _ in range(width):
-                self._processes.append(_Process(self._packed))
-        except BaseException:
-            self.close()
-            raise
-
-    @property
-    def width(self) -> int:
-        """The number of processes."""
-        return len(self._processes)
 
     def begin(self, number: int, warm_up: bytes, trusted: int) -> _Errand:
         """Begin a slice, as :class:`streams.backtest.slices.hands.Hands` has it."""
-        errand = _Errand(self._processes[(number - 1) % self.width], number)
+        place = (number - 1) % self.width
+        if place == len(self._processes):
+            self._processes.append(_Process(self._packed))
+        errand = _Errand(self._processes[place], number)
         errand.begin(warm_up, trusted)
         return errand
 
     def drop(self) -> None:
         """Begin anew with others."""
-        width = self.width
         self.close()
         self._processes.clear()
-        self._start(width)
 
     def close(self) -> None:
         """End the processes."""

@@ -17,6 +17,10 @@ NEAR = re.compile(r"(O?)NEAR/([0-9]{1,3})")
 FUNCTION = re.compile(r"(FIRST|ATLEAST)/([0-9]{1,3})|(CASED)")
 #: How other news tools, and hasty fingers, write the above.
 LOOKALIKE = re.compile(r"(?i:o?near|onear|adj|w|n)/[0-9]+|(?:O?NEAR|ADJ)[0-9]*|(?i:first|atleast)/[0-9]*")
+#: One of ours with something else behind it than its figure.
+MISTYPED = re.compile(r"(?i:(o?near|first|atleast)/)(?![0-9]{1,3}$).*", re.DOTALL)
+#: What is done with a group so many times, and lacks the figure.
+UNCOUNTED = ("FIRST", "ATLEAST")
 _ANY = re.compile(f"{NEAR.pattern}|{FUNCTION.pattern}")
 _OPERATORS = ("AND", "OR", "NOT")
 

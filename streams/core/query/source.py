@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streams.core.query.operators import MisplacedError, Piece, grouped
+from streams.core.query.operators import UNCOUNTED, MisplacedError, Piece, grouped
 
 #: The longest query, in characters.
 LONGEST = 10_000
@@ -40,6 +40,7 @@ _PIECE = re.compile(
 _REWRITTEN = {"and": " AND ", "or": " OR ", "not": "NOT "}
 _MOVES = re.compile(r"~[0-9]{1,3}")
 _LETTERS = re.compile(r"~[12]")
+_AT_LEAST = re.compile(r"@[0-9]+")
 _INNER_OPERATOR = re.compile(r"(?<!\\)(?:&&|\|\|)")
 _INNER_QUOTE = re.compile(r'(?<!\\)"')
 _STRAY = {
@@ -102,17 +103,16 @@ def _pieces(text: str) -> list[Piece]:
     """The pieces of a query of which each, by itself, is in order, and of which parentheses pair."""
     pieces: list[Piece] = []
     open_at: list[int] = []
-    before = touching = ""
+    before = ""
+    touching = Piece("", "", 1)
     for found in _PIECE.finditer(text):
         kind, piece, column = str(found.lastgroup), found[0], found.start() + 1
         _refuse(kind, piece, column, before)
-        if kind == "word" and touching == "regex":
-            hint = "case never counts; put a space before the next word"
-            raise QueryError(f"`{piece}` right after a regular expression", column, hint)
+        _refuse_touching(touching, kind, piece, column)
         if kind == "other":
             _pair(piece, column, open_at)
-        before, touching = before if kind == "space" else kind, kind
-        pieces.append(Piece(kind, piece, column))
+        before, touching = before if kind == "space" else kind, Piece(kind, piece, column)
+        pieces.append(touching)
     if open_at:
         raise QueryError("this parenthesis is not closed", open_at[-1], "write `)` where the group ends")
     return pieces
@@ -138,6 +138,19 @@ def _refuse(kind: str, piece: str, column: int, before: str) -> None:
         raise QueryError(f"`{found[0]}` within a word", column + found.start(), f"put spaces around `{found[0]}`")
     if kind == "word" and (found := _INNER_QUOTE.search(piece)):
         raise QueryError("a quotation mark within a word", column + found.start(), "put a space before the phrase")
+
+
+def _refuse_touching(last: Piece, kind: str, piece: str, column: int) -> None:
+    """Refuse what means something else, to Lucene or to who wrote it, by what it touches."""
+    if kind == "word" and last.kind == "regex":
+        hint = "case never counts; put a space before the next word"
+        raise QueryError(f"`{piece}` right after a regular expression", column, hint)
+    if kind == "word" and last.text == ")" and (found := _AT_LEAST.match(piece)):
+        hint = f"write `ATLEAST/{found[0][1:]}(oil gas coal)`"
+        raise QueryError(f"`{found[0]}` after a group is Lucene's minimum of matches", column, hint)
+    if piece == "(" and last.kind == "word" and last.text in UNCOUNTED:
+        hint = f"write `{last.text}/2(oil gas coal)`; put a space after `{last.text}` if it is a word"
+        raise QueryError(f"`{last.text}` needs a number before its parentheses", last.column, hint)
 
 
 def _pair(piece: str, column: int, open_at: list[int]) -> None:

@@ -18,7 +18,7 @@ from streams.core.document import did_you_mean
 from streams.core.query.fields import DEFAULT, FIELDS, LETTERS, Bounds, Field, field_named
 from streams.core.query.leaves import TextTerm, Within, alternatives
 from streams.core.query.nodes import And, AtLeast, First, Node, Or, join, negate, terms_of
-from streams.core.query.operators import FUNCTION, LOOKALIKE, NEAR
+from streams.core.query.operators import FUNCTION, LOOKALIKE, MISTYPED, NEAR
 from streams.core.query.source import DEEPEST, QueryError, Source, prepare
 
 _PLACE = re.compile(r"position (\d+)")
@@ -229,6 +229,11 @@ class _Translation:
         if _SMALL_OPERATOR.fullmatch(word):
             operator = word.upper()
             raise self._error(item, f"is `{word}` the operator or a word?", f'write `{operator}` or `"{word}"`')
+        if found := MISTYPED.fullmatch(word):
+            operator = found[1].upper()
+            message = f"`{word}`: right after `{operator}/` belongs a whole number below 1,000"
+            example = f"oil {operator}/5 iran" if operator.endswith("NEAR") else f"{operator}/2(oil gas coal)"
+            raise self._error(item, message, f"write `{example}`; put `{word}` in double quotes to search for it")
         if LOOKALIKE.fullmatch(word):
             hint = (
                 f"write `oil NEAR/5 iran`, or `ONEAR/5` for this order; put `{word}` in double quotes to search for it"

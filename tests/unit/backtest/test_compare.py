@@ -5,12 +5,14 @@ from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from streams.backtest.compare import KEPT, KINDS, Change, Changes, Following, Kind, Leading, Side, Twin
 from streams.backtest.replay import replay
 from streams.backtest.unlike import Recent
 from streams.core.conditions import Absence, Burst, Throttle
 from streams.core.dedupe import Candidate, ExactDeduper
+from streams.core.records import Grouping
 from streams.core.rule import Rule, RuleSet
 from tests.unit.backtest.wire import REMEMBERED, START, decided, engine, rule, stream
 
@@ -25,6 +27,7 @@ VARIANTS = [
     rule("tanker", "tanker", story="first"),
     rule("lull", "port", condition=Absence(HOUR)),
     rule("burst", "tanker OR port", condition=Burst(HOUR, 2)),
+    rule("tanker", "tanker", severity="critical"),
 ]
 STREAMS = st.lists(
     st.tuples(st.integers(0, 300), st.sampled_from(["Tanker seized", "Tanker freed", "Port opens", "Port shut"])),
@@ -65,10 +68,13 @@ def test_every_alert_of_both_versions_is_counted_once(
         "after": sum(not alert.suppressed for one in decided(candidates, *after) for alert in one.alerts),
     }
     moved = changes.totals["earlier"] + changes.totals["later"]
-    assert changes.same + moved + changes.totals["lost"] == sent["before"]
-    assert changes.same + moved + changes.totals["added"] == sent["after"]
+    of_both = changes.same + changes.totals["changed"]
+    assert of_both + moved + changes.totals["lost"] == sent["before"]
+    assert of_both + moved + changes.totals["added"] == sent["after"]
     for counts in changes.rules.values():
-        assert counts.before == counts.same + sum(counts.kinds[kind] for kind in ("lost", "earlier", "later"))
+        assert counts.before == counts.same + sum(
+            counts.kinds[kind] for kind in ("lost", "earlier", "later", "changed")
+        )
     if [one.revision for one in before] == [one.revision for one in after]:
         assert not changes.changed
 
@@ -90,6 +96,29 @@ def test_an_alert_that_is_held_back_is_lost_with_the_reason() -> None:
     told = stream((0, "Tanker freed"), (1, "Tanker lost"))
     lost = only(compared(told, [TANKER], [rule("tanker", "tanker", throttle=Throttle(1, HOUR))]), "lost")
     assert lost.why.startswith("held back: throttled: 1 in 1h")
+
+
+def test_an_alert_of_another_severity_is_changed_and_says_what_it_was() -> None:
+    changes = compared(stream((0, "Tanker freed")), [TANKER], [rule("tanker", "tanker", severity="critical")])
+    changed = only(changes, "changed")
+    assert (changed.severity, changed.why, changed.was) == ("critical", "severity: high, now critical", None)
+    assert (list(changed.before), list(changed.after)) == (["tanker"], ["tanker"])
+    assert (changes.same, changes.rules["tanker"].before, changes.rules["tanker"].after) == (0, 1, 1)
+
+
+def test_an_alert_that_says_something_else_of_its_rule_is_changed() -> None:
+    now = rule("tanker", "tanker OR ship", title="Ships", labels={"team": "oil"}, owner="Ann")
+    changed = only(compared(stream((0, "Tanker freed")), [TANKER], [now]), "changed")
+    assert changed.why == "title: tanker, now Ships; owner: none, now Ann; labels: none, now team=oil"
+    assert not compared(stream((0, "Tanker freed")), [TANKER], [rule("tanker", "tanker OR ship")]).changed
+
+
+def test_an_alert_that_is_collected_otherwise_is_changed() -> None:
+    changes = Changes(RuleSet([TANKER]), RuleSet([TANKER]), REMEMBERED)
+    [was] = decided(stream((0, "Tanker freed")), TANKER)
+    grouped = replace(was.alerts[0], group=Grouping(key="desk: story", interval=300))
+    changes.take(was, replace(was, alerts=(grouped,)))
+    assert only(changes, "changed").why == "collected: none, now desk: story, wait 0 s, interval 300 s"
 
 
 def test_one_that_goes_to_another_channel_says_to_which() -> None:

@@ -60,6 +60,14 @@ def test_what_is_wrong_with_a_rule_by_itself(when: str, found: list[str]) -> Non
     assert sorted(code for _, code in codes(rule("a", when))) == found
 
 
+def test_a_rule_that_is_over_is_noted_from_the_day_after_its_expiry_on() -> None:
+    rules = RuleSet([rule("a", "iran", expiry=date(2026, 3, 1)), rule("b", "oil")])
+    [finding] = lint(rules, today=date(2026, 3, 2))
+    assert (finding.rule, finding.code, finding.level) == ("a", "expired", "note")
+    assert finding.message == "is over: it fires on no headline after 2026-03-01"
+    assert not lint(rules, today=date(2026, 3, 1))
+
+
 def test_rules_that_another_covers() -> None:
     assert codes(rule("a", "iran AND oil"), rule("b", "iran")) == [("a", "shadowed")]
     assert codes(rule("a", "iran"), rule("b", "iran")) == [("b", "shadowed")]

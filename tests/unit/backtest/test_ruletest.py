@@ -108,7 +108,7 @@ tests:
       - {headline: Tanker ablaze off Malta with 24 on board, at: +9m, source: a, decision: update, alerts: [fresh]}
 """
     )
-    assert "its query holds, and the rule is about other headlines: story first" in failure
+    assert "its query holds, and the rule is about `story: first`, and the headline is" in failure
 
 
 REMEMBERING = RuleSet(

@@ -171,7 +171,7 @@ def test_of_several_labels_on_the_same_the_last_holds() -> None:
         b"",
         b'{"headline": "PORT opens ", "rule": "r", "should_alert": false, "why": "drill"}',
     ]
-    assert [label.should_alert for label in read_labels(lines, "l.jsonl")] == [False]
+    assert [(line, label.should_alert) for line, label in read_labels(lines, "l.jsonl")] == [(3, False)]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_rules_are_compared_with_those_of_a_revision() -> None:
         "lost": 0,
         "earlier": 0,
         "later": 0,
+        "changed": 0,
     }
     assert {change["rule"]: change["why"] for change in told["changes"]} == {
         "iran": "it has no such rule",
@@ -106,23 +107,51 @@ def test_settings_are_compared_with_others_which_deduplicate_otherwise(project: 
     told = comparison("--rules", "ferry.yaml", "--against-config", "before.yaml")
     assert told["differences"] == ["dedupe.window: 1h, now 3d", "dedupe.sources: a.example 2h, now none"]
     [lost] = told["changes"]
-    assert (lost["kind"], lost["at"], lost["why"][:19]) == ("lost", "2026-03-02 11:00:00+00:00", "dropped as a repeat")
+    assert (lost["kind"], lost["at"], lost["why"][:19]) == ("lost", "2026-03-02T11:00:00+00:00", "dropped as a repeat")
 
 
 def test_a_page_and_markdown_are_written_in_which_headlines_are_text(project: Path) -> None:
     shown = replayed("--against", "main~1", "--report", "r.html", "--markdown", "r.md")
-    assert "compared with main~1: 1 alert the same, 2 added, 0 lost, 0 earlier, 0 later" in shown
+    assert "compared with main~1: 1 alert the same, 2 added, 0 lost, 0 earlier, 0 later, 0 changed" in shown
     page = (project / "r.html").read_text("utf-8")
     assert "`freed` | a &lt; b &amp; @all" in page
     text = (project / "r.md").read_text("utf-8")
     assert "- `Tanker 'freed' | a < b & @all` — 2026-03-01 15:00, `tanker` to `desk`" in text
-    assert "| `tanker` | 1 | 2 | 1 | 0 | 0 | 0 |" in text
+    assert "| `tanker` | 1 | 2 | 1 | 0 | 0 | 0 | 0 |" in text
 
 
 def test_a_change_ends_with_1_where_that_is_asked_for_and_no_change_does_not() -> None:
     replayed("--against", "HEAD~1", "--fail-on-change", ending=1)
     assert "2 added" in replayed("--against", "HEAD~1")
     replayed("--against", "HEAD", "--fail-on-change")
+
+
+def test_another_severity_is_a_change(project: Path) -> None:
+    (project / "rules" / "a.yaml").write_text(
+        NEW.replace("{name: tanker,", "{name: tanker, severity: critical,"), "utf-8"
+    )
+    shown = replayed("--against", "HEAD", "--fail-on-change", ending=1)
+    assert "1 alert the same, 0 added, 0 lost, 0 earlier, 0 later, 2 changed" in shown
+    assert "~ 2026-03-01 12:00  tanker to desk: Tanker seized off Hormuz" in shown
+    assert "severity: medium, now critical" in shown
+
+
+def test_rules_that_differ_are_told_also_where_no_alert_does(project: Path) -> None:
+    changed = NEW.replace("when: tanker,", "when: tanker AND NOT zebra,").replace("name: iran", "name: persia")
+    (project / "rules" / "a.yaml").write_text(changed.replace("topic:iran", "topic:iran AND zebra"), "utf-8")
+    (project / "wire.jsonl").write_text(json.dumps(LINES[1]), "utf-8")
+    shown = replayed("--against", "HEAD")
+    assert "0 alerts the same, 0 added" in shown
+    assert "tanker changed: when\n    was tanker\n    is  tanker AND NOT zebra\n" in shown
+    assert "persia new\n    is  topic:iran AND zebra\n" in shown
+    assert "iran gone\n    was topic:iran\n" in shown
+    assert comparison("--against", "HEAD")["rewritten"][-1] == {
+        "rule": "tanker",
+        "state": "changed",
+        "differ": ["when"],
+        "was": "tanker",
+        "now": "tanker AND NOT zebra",
+    }
 
 
 def test_what_is_neither_a_folder_nor_a_revision_is_refused() -> None:

@@ -125,3 +125,22 @@ def test_ctrl_c_leaves_a_report_of_how_far_it_came(project: Path, monkeypatch: p
     assert "1 recorded headline from" in text
     assert "Interrupted" in text
     assert pyarrow.parquet.read_table(project / "d.parquet").num_rows == 1
+
+
+def test_a_rule_that_was_only_held_back_did_fire(project: Path) -> None:
+    rules = "".join(
+        f"  - {{name: {name}, when: {when}, channels: [desk], stage: {stage}}}\n"
+        for name, when, stage in (("quiet", "tanker", "staged"), ("never", "zebra", "live"), ("unheard", "x", "staged"))
+    )
+    (project / "rules.yaml").write_text(f"{RULES}{rules}", "utf-8")
+    shown = replayed()
+    assert "never fired: never, unheard\n" in shown
+    assert "held back altogether: quiet\n" in shown
+    told = json.loads(replayed("--json"))
+    assert (told["silent"], told["held_back_only"]) == (["never", "unheard"], ["quiet"])
+
+
+def test_times_are_in_iso_8601_for_programs() -> None:
+    told = json.loads(replayed("--json"))
+    assert (told["from"], told["to"]) == ("2026-03-01T11:00:00+00:00", "2026-03-01T15:00:00+00:00")
+    assert told["worst_day"]["day"] == "2026-03-01"

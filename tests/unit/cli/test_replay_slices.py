@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from streams.backtest.order import Order
 from streams.backtest.replay import Decider, replay
 from streams.backtest.slices import processes
 from streams.backtest.slices.cluster import Cluster
-from streams.backtest.slices.finding import Work
 from streams.cli import app
 from streams.core.dedupe import Candidate
 from tests.unit.backtest.slices.telling import lines, told
@@ -96,7 +96,8 @@ def test_what_is_written_and_scored_is_the_same(project: Path) -> None:
         written = ("--parquet", "all.parquet", "--report", "report.html", "--labels", "labels.jsonl")
         _, summary = decisions(project, *written, "--reference", "wire.example", *options)
         assert summary["score"]["rules"]["ships"]["right"] > 0
-        return parquet.read_table("all.parquet"), (project / "report.html").read_text("utf-8"), summary
+        page = (project / "report.html").read_text("utf-8")
+        return parquet.read_table("all.parquet"), re.sub(r"[0-9:]+ UTC by w", "", page), summary  # but when it was made
 
     table, page, summary = everything()
     others, other_page, other_summary = everything("--jobs", "2", "--slices", "4")
@@ -183,6 +184,7 @@ def test_a_scheduler_that_does_not_answer_is_told() -> None:
         (("--jobs", "2", "--speed", "60"), "--speed goes headline by headline"),
         (("--jobs", "2", "--through-kafka"), "--through-kafka goes headline by headline"),
         (("--jobs", "0"), "greater than or equal to 1"),
+        (("--jobs", "100000"), "less than or equal to 64"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options: tuple[str, ...], told_: str) -> None:
@@ -195,6 +197,27 @@ def test_the_length_of_standard_input_is_not_known() -> None:
     assert "leave out --slices" in done.output
 
 
+def noting(pids: list[int]) -> Callable[[processes.Processes], None]:
+    """A way of closing processes that notes which there were."""
+    close = processes.Processes.close
+
+    def closing(self: processes.Processes) -> None:
+        pids.extend(process._process.pid for process in self._processes)
+        close(self)
+
+    return closing
+
+
+def test_there_are_no_more_processes_than_slices(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pids: list[int] = []
+    monkeypatch.setattr(processes.Processes, "close", noting(pids))
+    replayed("--jobs", "8", "--slices", "3")
+    assert len(pids) == 3
+    (project / "wire.jsonl").write_text('{"headline": "Tanker seized", "published": "2026-03-01T12:00:00Z"}', "utf-8")
+    replayed("--jobs", "64")
+    assert len(pids) == 4
+
+
 def test_ctrl_c_ends_the_processes_and_tells_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
     pids: list[int] = []
 
@@ -204,15 +227,9 @@ def test_ctrl_c_ends_the_processes_and_tells_how_far_it_came(monkeypatch: pytest
                 raise KeyboardInterrupt
             yield one
 
-    started = processes.Processes.__init__
-
-    def noted(self: processes.Processes, width: int, work: Work) -> None:
-        started(self, width, work)
-        pids.extend(process._process.pid for process in self._processes)
-
-    monkeypatch.setattr(processes.Processes, "__init__", noted)
+    monkeypatch.setattr(processes.Processes, "close", noting(pids))
     monkeypatch.setattr("streams.cli.replay_slices.decisions_of", interrupted)
-    summary = json.loads(replayed("--jobs", "2", "--json", ending=130))
+    summary = json.loads(replayed("--jobs", "2", "--slices", "6", "--json", ending=130))
     assert (summary["ok"], len(pids)) == (False, 2)
     assert 0 < summary["headlines"] <= 1_000
     for pid in pids:

@@ -78,6 +78,45 @@ def test_a_bad_row_is_counted_and_told_with_file_and_line(project: Path) -> None
     assert "1 could not be read" in done.output
 
 
+def replayed(*arguments: str, ending: int = 0) -> str:
+    done = CliRunner().invoke(app, ["replay", *arguments, "--rules", "rules.yaml"])
+    assert done.exit_code == ending, done.output
+    return " ".join(done.output.replace("│", " ").split())
+
+
+def test_of_files_only_what_was_published_in_a_span_is_replayed(project: Path) -> None:
+    write("jsonl", project)
+    told = json.loads(replayed("wire.jsonl", "--from", "2026-03-01T12:00Z", "--to", "2026-03-01T12:05Z", "--json"))
+    assert (told["headlines"], told["from"]) == (1, "2026-03-01T12:00:00+00:00")
+    assert json.loads(replayed("wire.jsonl", "--to", "2026-03-01T12:05Z", "--json"))["headlines"] == 2
+    shown = replayed("wire.jsonl", "--from", "2026-04-01", ending=1)
+    assert "no headline was read of those from --from on and before --to" in shown
+    assert "--from 'soon'" in replayed("wire.jsonl", "--from", "soon", ending=2)
+
+
+def test_what_is_said_of_files_is_what_ingest_takes(project: Path) -> None:
+    (project / "desk.csv").write_text("headline,published\nTanker seized,2026-03-01T12:00\n", "utf-8")
+    replayed("desk.csv", "--zone", "Europe/Paris", "--source", "paris.example", "--decisions", "d.jsonl")
+    headline = json.loads((project / "d.jsonl").read_text())["headline"]["headline"]
+    assert (headline["published"], headline["source"]) == ("2026-03-01T11:00:00Z", "paris.example")
+    (project / "page.txt").write_text("9:15\nTanker seized off Hormuz\n8:50\nFerry strike ends in Dover\n", "utf-8")
+    replayed("page.txt", "--as", "ticker", "--date", "2026-02-11", "--decisions", "d.jsonl")
+    assert '"published":"2026-02-11T09:15:00Z"' in (project / "d.jsonl").read_text()
+    assert "--zone is an IANA name" in replayed("desk.csv", "--zone", "Paris", ending=2)
+    assert "--as is one of jsonl" in replayed("desk.csv", "--as", "cvs", ending=2)
+
+
+def test_what_is_said_of_files_is_refused_for_topics(project: Path) -> None:
+    shown = replayed("kafka:headlines.raw", "--zone", "Europe/Paris", "--as", "csv", ending=2)
+    assert "--as, --zone: for files" in shown
+
+
+def test_a_file_that_nothing_reads_may_be_said_to_be_something(project: Path) -> None:
+    (project / "log.txt").write_text("2026-03-01 12:00:00 Tanker seized\n2026-03-01 12:00:01 Tanker freed\n", "utf-8")
+    assert "`wirewatch replay log.txt --as lines`" in replayed("log.txt", ending=3)
+    assert "2 headlines" in replayed("log.txt", "--as", "lines")
+
+
 def test_standard_input_is_a_source(project: Path) -> None:
     command = [sys.executable, "-m", "streams", "replay", "-", "--rules", "rules.yaml", "--json"]
     done = subprocess.run(command, input=LINES, capture_output=True, timeout=60, check=True)
@@ -132,6 +171,28 @@ def test_alerts_are_scored_by_labels_and_against_a_reference(project: Path, monk
     shown = CliRunner().invoke(app, command).output
     assert "0.500 (0.09-0.91)" in shown
     assert "alerts against b.example" in shown
+
+
+def test_a_label_of_a_rule_or_topic_that_is_not_there_is_told_with_its_line(project: Path) -> None:
+    write("jsonl", project)
+    about = {"headline": "Tanker seized off Hormuz", "should_alert": True}
+    labels: list[dict[str, object]] = [
+        {**about, "rule": "tanker"},
+        {**about, "rule": "tankr"},
+        {**about, "headline": "Ferry strike ends", "rule": "tankr"},
+        {**about, "topic": "opec"},
+        about,
+    ]
+    (project / "l.jsonl").write_text("\n".join(map(json.dumps, labels)), "utf-8")
+    command = ["replay", "wire.jsonl", "--rules", "rules.yaml", "--labels", "l.jsonl"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "l.jsonl:2: there is no rule `tankr`, of which 2 labels speak" in done.stderr
+    assert "did you mean `tanker`?" in done.stderr
+    assert "l.jsonl:4: there is no topic `opec`, of which 1 label speaks" in done.stderr
+    assert done.stderr.count("there is no") == 2
+    found = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)["score"]["unknown"]
+    assert [(one["line"], one["hint"]) for one in found] == [(2, "did you mean `tanker`?"), (4, "known are `ships`")]
 
 
 def test_a_file_of_labels_that_holds_none_is_refused(project: Path) -> None:

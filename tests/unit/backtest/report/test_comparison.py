@@ -91,3 +91,22 @@ def test_markdown_says_what_kept_it_from_being_of_all_headlines() -> None:
 
 def test_markdown_without_changes_says_so() -> None:
     assert "No alert differs." in markdown(changes([], [], "Port opens"), VERSIONS)
+
+
+def test_another_severity_is_told_on_the_page_and_in_markdown() -> None:
+    found = changes([rule("a", "tanker")], [rule("a", "tanker", severity="critical")], "Tanker lost")
+    page, text = comparison(found, VERSIONS, "plotly"), markdown(found, VERSIONS)
+    assert "No alert differs" not in page + text
+    assert "severity: high, now critical" in page
+    assert "**0 added, 0 lost, 0 earlier, 0 later, 1 changed**, 0 the same" in text
+    assert "<b>Changed: 1</b>" in text
+
+
+def test_markdown_says_what_of_a_rule_differs_also_where_no_alert_does() -> None:
+    was = [rule("a", "tanker"), rule("b", "port"), rule("c", "ship")]
+    is_now = [rule("a", "tanker OR ship", severity="low"), rule("b", "port"), rule("d", "ship")]
+    text = markdown(changes(was, is_now, "Ferry strike ends"), VERSIONS)
+    assert "Changed rules: `a` (when, severity)" in text
+    assert "New rules: `d`" in text
+    assert "Rules that are gone: `c`" in text
+    assert "No alert differs." in text
