@@ -76,6 +76,9 @@ def _group(loaded: Loaded, cluster_id: str) -> str:
 
 
 def _not_running(data_dir: Path) -> UnreachableError:
+    if embedded.in_between(data_dir):
+        message = f"the Kafka and Redis of {data_dir} are starting, or stopping"
+        return UnreachableError(message, "try again in a few seconds: `wirewatch up` says `up` when they are there")
     return UnreachableError(
         f"no Kafka and Redis are running for {data_dir}",
         "start them with `wirewatch up`, or set kafka.bootstrap_servers and redis.url",
