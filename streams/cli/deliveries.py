@@ -33,6 +33,7 @@ from streams.cli.common import (
     since_when,
     tell_error,
     told_plainly,
+    uncut,
 )
 from streams.cli.services import Addresses, addresses, ask_kafka, ask_redis
 from streams.core.document import did_you_mean
@@ -45,6 +46,8 @@ T = TypeVar("T")
 
 #: Alerts of a channel that are looked at; its outbox keeps them for seven days.
 _MOST_DEAD = 1_000_000
+#: As many of the ids that begin as what was given are named.
+_NAMED = 5
 
 app = typer.Typer(
     help="See what became of alerts, and send dead ones after all.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -93,11 +96,12 @@ def list_(
     if not shown:
         out.print(f"no attempt since {begins:%Y-%m-%d %H:%M} UTC")
         return
-    table = Table("at (UTC)", "channel", "rule", "alert", "outcome", "#", "", "reason", **_PLAIN)
+    ids = uncut("alert", [one.alert_id for one in shown])
+    table = Table("at (UTC)", "channel", "rule", ids, "outcome", "#", "", "reason", **_PLAIN)
     for one in shown:
         cells = (one.channel, one.rule, one.alert_id, one.outcome, str(one.attempt), str(one.status_code or ""))
         table.add_row(f"{one.at:%m-%d %H:%M:%S}", *map(escape, cells), escape(one.reason or ""))
-    out.print(table, width=_WIDTH)
+    out.print(table)
 
 
 @app.command()
@@ -107,7 +111,8 @@ def show(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one alert: what it says, and every attempt to deliver it. Exits with 1 if nothing is known of it.
+    """Show one alert: what it says, and every attempt to deliver it. The beginning of an ID does, where only one begins so.
+    Exits with 1 if nothing is known of it.
 
     Examples:
 
@@ -117,11 +122,15 @@ def show(
         begins = since_when(since)
 
         async def ask(where: Addresses, topics: Topics) -> tuple[dict[str, Alert], list[Delivery]]:
-            return await find_alerts(where.kafka, topics, begins, {alert_id}), await read_deliveries(
+            return await find_alerts(where.kafka, topics, begins, alert_id.rstrip("…")), await read_deliveries(
                 where.kafka, topics, begins
             )
 
         alerts, deliveries = _with_kafka(settings(config), ask)
+    meant = _meant(alert_id, {*alerts, *(one.alert_id for one in deliveries)})
+    if len(meant) > 1:
+        raise typer.BadParameter(_ambiguous(alert_id, meant), param_hint="ID")
+    alert_id = meant[0] if meant else alert_id
     alert = alerts.get(alert_id)
     attempts = [one for one in deliveries if one.alert_id == alert_id]
     if as_json:
@@ -167,11 +176,12 @@ def dead(
     if not found:
         out.print("no alert is dead")
         return
-    table = Table("received (UTC)", "channel", "rule", "alert", "headline", **_PLAIN)
+    ids = uncut("alert", [alert.alert_id for alert in found])
+    table = Table("received (UTC)", "channel", "rule", ids, "headline", **_PLAIN)
     for alert in found:
         cells = (alert.channel, alert.rule.name, alert.alert_id, render.one_line(alert.headline.headline.headline))
         table.add_row(f"{alert.headline.received:%m-%d %H:%M:%S}", *map(escape, cells))
-    out.print(table, width=_WIDTH)
+    out.print(table)
 
 
 @app.command()
@@ -189,6 +199,7 @@ def retry(
     as_json: JsonOption = False,
 ) -> None:
     """Put dead alerts back into the outbox, as if they were new, and say how many. A running worker sends them at once.
+    The beginning of an ID does, where only one begins so.
 
     What is older than `delivery.max_age` would not be sent, and is left where it is. Exits with 1 if an ID is not dead, or
     its channel is disabled.
@@ -203,8 +214,8 @@ def retry(
         raise typer.BadParameter("name the alerts, or say --all", param_hint="ID…")
     with told_plainly(as_json=as_json):
         begins, loaded = since_when(since), settings(config)
-        chosen = _Chosen(_channels(loaded, channel), rule, begins, frozenset(ids or ()))
-        told = _with_outbox(loaded, lambda outbox, health: _retry(loaded, chosen, outbox, health))
+        chosen = _Chosen(_channels(loaded, channel), rule, begins)
+        told = _with_outbox(loaded, lambda outbox, health: _retry(loaded, chosen, ids, outbox, health))
     if as_json:
         print_json(told)
     else:
@@ -217,29 +228,53 @@ def retry(
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """Which dead alerts are meant; no ``ids`` are all."""
+    """Which dead alerts are meant."""
 
     channels: Sequence[str]
     rule: str | None
     since: datetime
-    ids: Collection[str] = ()
 
     async def of(self, outbox: RedisOutbox) -> list[Alert]:
         """Those that are dead now, channel by channel, the longest dead first."""
         found = [alert for name in self.channels for alert in await outbox.dead(name, clock(), _MOST_DEAD)]
         return [
-            alert
-            for alert in found
-            if alert.headline.received >= self.since
-            and self.rule in {None, alert.rule.name}
-            and (not self.ids or alert.alert_id in self.ids)
+            alert for alert in found if alert.headline.received >= self.since and self.rule in {None, alert.rule.name}
         ]
 
 
-async def _retry(loaded: Loaded, chosen: _Chosen, outbox: RedisOutbox, health: RedisHealth) -> dict[str, Any]:
+def _meant(given: str, known: Collection[str]) -> list[str]:
+    """The ids that an id, or the beginning of one, stands for. A table of another program may have cut it with a dot."""
+    start = given.rstrip("…")
+    if start in known:
+        return [start]
+    return sorted(name for name in known if start and name.startswith(start))
+
+
+def _ambiguous(given: str, meant: Sequence[str]) -> str:
+    return f"{given} is the beginning of {several(len(meant), 'alert')}: {', '.join(meant[:_NAMED])}" + (
+        " …" if len(meant) > _NAMED else ""
+    )
+
+
+def _named(ids: Sequence[str], found: Sequence[Alert]) -> tuple[list[Alert], list[str]]:
+    """Those of the alerts found that ids, or beginnings of them, stand for; and what is wrong with the others."""
+    known, wanted, problems = {alert.alert_id for alert in found}, set[str](), list[str]()
+    for given in sorted({*ids}):
+        meant = _meant(given, known)
+        if len(meant) == 1:
+            wanted.add(meant[0])
+        else:
+            problems.append(_ambiguous(given, meant) if meant else f"{given} is not among the dead")
+    return [alert for alert in found if alert.alert_id in wanted], problems
+
+
+async def _retry(
+    loaded: Loaded, chosen: _Chosen, ids: Sequence[str] | None, outbox: RedisOutbox, health: RedisHealth
+) -> dict[str, Any]:
     now, oldest = clock(), loaded.settings.delivery.max_age
-    found = await chosen.of(outbox)
-    problems = [f"{name} is not among the dead" for name in sorted({*chosen.ids} - {alert.alert_id for alert in found})]
+    found, problems = await chosen.of(outbox), list[str]()
+    if ids:
+        found, problems = _named(ids, found)
     fresh = [alert for alert in found if now - alert.headline.received <= oldest]
     if len(fresh) < len(found):
         problems.append(f"{several(len(found) - len(fresh), 'alert')} left: older than delivery.max_age")
@@ -255,8 +290,6 @@ async def _retry(loaded: Loaded, chosen: _Chosen, outbox: RedisOutbox, health: R
     return {"retried": retried, "problems": problems}
 
 
-#: Tables are as wide as what is in them, as ids are copied from here into other commands: a terminal wraps, and cuts none.
-_WIDTH = 1_000
 _PLAIN: dict[str, Any] = {"box": None, "header_style": "bold", "pad_edge": False}
 
 
