@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from aiokafka.client import AIOKafkaClient
@@ -26,23 +26,24 @@ SILENT_FOR = 10.0
 
 
 class Outage:
-    """Tells the log of one thing, where it goes away and where it comes back."""
+    """Tells the log of one thing, where it goes away and where it comes back; at ``level``, both."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, level: Literal["warning", "info"] = "warning") -> None:
         self._what = what
+        self._level = level
         self._away = False
 
-    def begins(self, error: Exception | None = None, **told: object) -> None:
+    def begins(self, error: Exception, **told: object) -> None:
         """It does not work."""
         if not self._away:
             self._away = True
-            log.warning("away, waiting", what=self._what, **told, **({"error": repr(error)} if error else {}))
+            getattr(log, self._level)("away, waiting", what=self._what, **told, error=repr(error))
 
     def ends(self) -> None:
         """It works."""
         if self._away:
             self._away = False
-            log.warning("back", what=self._what)  # as loud as what it takes back
+            getattr(log, self._level)("back", what=self._what)
 
 
 class KafkaWatch:
