@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -24,7 +25,7 @@ from rich.table import Column
 from connectors.embedded import EmbeddedError
 from streams.core.document import Problem, RefusedError
 from streams.core.duration import parse_duration
-from streams.settings import Loaded, load
+from streams.settings import Loaded, above, load
 
 
 def _width() -> int | None:
@@ -86,7 +87,24 @@ def clock() -> datetime:
 
 def settings(config: Path | None) -> Loaded:
     """The settings that a command runs with."""
+    if config is None:
+        _tell_of_settings_above()
     return load(config, os.environ)
+
+
+@cache
+def _tell_of_settings_above() -> None:
+    """Say so, once, where a command runs in a folder of a project instead of its own, for it goes by no settings there."""
+    here = Path.cwd()
+    try:
+        file = above(here)
+    except OSError:  # a folder above may not be looked into
+        return
+    if file is not None:
+        there = os.path.relpath(file, here)
+        err.print(
+            f"[yellow]no wirewatch.yaml here, but there is one above: use `-c {escape(there)}`, or go there[/yellow]"
+        )
 
 
 def print_json(value: Any) -> None:
