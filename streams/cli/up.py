@@ -69,8 +69,10 @@ def _count(number: int, what: str) -> str:
 
 
 def _start(config: Path | None) -> WorkerProcess:
-    form = "text" if sys.stderr.isatty() else "json"
-    return WorkerProcess(command(config, "--log-format", form), environ={}, pass_on=sys.stderr.buffer)
+    terminal = sys.stderr.isatty()
+    environ = {"CLICOLOR_FORCE": "1"} if terminal else {}  # what passes through us is for the terminal all the same
+    chosen = command(config, "--log-format", "text" if terminal else "json")
+    return WorkerProcess(chosen, environ=environ, pass_on=sys.stderr.buffer)
 
 
 def _tell(what: str, words: str) -> None:
