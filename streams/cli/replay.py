@@ -320,7 +320,8 @@ class _Run:
         for name, line, reason in self.unreadable:
             err.print(f"{name}:{line}: {reason}" if line else f"{name}: {reason}", markup=False)
         if summary.first is None or summary.last is None:
-            out.print(f"no headline was read; {self.unreadable_count:,} could not be", markup=False)
+            why = f"; {self.unreadable_count:,} could not be" if self.unreadable_count else ": there is none in it"
+            out.print(f"no headline was read{why}", markup=False)
             return
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary.decisions.most_common())
         out.print(
