@@ -45,7 +45,10 @@ class Csv:
                     line=lines.number,
                 )
             separator, names = found
+            header = lines.number
             yield from _rows(lines, separator, names, context)
+            if lines.number == header:
+                context.note("the table has a first line with the names of its columns, and no rows below it")
         except DAMAGED as error:
             raise SourceError(f"the compressed data end or are damaged after line {lines.number}: {error}") from None
 

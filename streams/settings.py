@@ -334,6 +334,13 @@ def load(file: Path | None, environ: Mapping[str, str]) -> Loaded:
     return loaded
 
 
+def above(folder: Path) -> Path | None:
+    """The settings file of the nearest folder above ``folder`` that has one; None if ``folder`` has one itself."""
+    if (folder / DEFAULT_FILE).exists():
+        return None
+    return next((file for parent in folder.parents if (file := parent / DEFAULT_FILE).is_file()), None)
+
+
 def _read(path: Path) -> Document:
     document = parse(read_text(path, "write one by `wirewatch init`", fits=_are_settings), str(path))
     if document.data is not None and not isinstance(document.data, dict):

@@ -100,10 +100,8 @@ class RedisOutbox(Outbox):
         those are not scheduled again where the next are late.
         """
         async with self._confirming:
-            durability, waiting = (
-                Durability.SYNCED,
-                len(self._unconfirmed),
-            )  # what is scheduled from now on comes behind
+            durability = Durability.SYNCED
+            waiting = len(self._unconfirmed)  # what is scheduled from now on comes behind
             while waiting:
                 some = _first(self._unconfirmed, _CONFIRMED_AT_ONCE)
                 durability = await self._sync(some, timeout)

@@ -36,8 +36,9 @@ DETAIL_LIMIT = 300
 VALUE_LIMIT = 2000
 #: The most characters of all blocks of a message, as JSON.
 BLOCKS_LIMIT = 12_000
-#: The most alerts that a digest lists, one by one.
+#: The most headlines that a digest lists, one by one, and characters of the names of rules beside one.
 LISTED = 20
+NAMES_LIMIT = 80
 
 #: The buttons below a message, by their action id.
 USEFUL, NOISE, MUTE_STORY, MUTE_RULE = "useful", "noise", "mute_story", "mute_rule"
@@ -101,19 +102,25 @@ def reply_message(alert: Alert) -> _Dict:
 
 
 def digest_message(alerts: Sequence[Alert]) -> _Dict:
-    """Several alerts in one message: each headline with its source and time, in the order of publication."""
+    """Several alerts in one message: each headline with its source and time, and with its rules where there are several, in
+    the order of publication. Of one headline that several rules fire on, it is the message of a story.
+    """
     ordered = sorted(alerts, key=lambda alert: (alert.headline.headline.published, alert.headline.seq, alert.alert_id))
-    worst = max(ordered, key=lambda alert: list(MARKS).index(alert.rule.severity)).rule.severity
+    headlines = _by_headline(ordered)
+    if len(headlines) == 1:
+        return card_message(_card(headlines[0]))
+    worst = _worst(ordered).rule.severity
     titles = Counter(alert.rule.title for alert in ordered)
     title = f"{MARKS[worst]} {len(ordered)} alerts · {', '.join(title for title, _ in titles.most_common())}"
     header = HeaderBlock(text=PlainTextObject(text=render.cut(render.one_line(title), HEADER_LIMIT), emoji=True))
     first, last = ordered[0].headline.headline.published, ordered[-1].headline.headline.published
     rules = Counter(alert.rule.name for alert in ordered)
     counted = ", ".join(f"{name} ({count})" for name, count in rules.most_common())
-    details = _context([f"published {_clock(first)} to {_clock(last)}", f"rules {_detail(counted)}"])
+    span = _clock(first) if first == last else f"{_clock(first)} to {_clock(last)}"
+    details = _context([f"published {span}", f"rules {_detail(counted)}"])
     message: _Dict = {}
     for limit, linked in _DIGEST_STEPS:
-        message = _message(title, [header, _listed(ordered, limit, linked=linked), details])
+        message = _message(title, [header, _listed(headlines, limit, linked=linked, named=len(rules) > 1), details])
         if _size(message) <= BLOCKS_LIMIT:
             break
     return message
@@ -189,26 +196,49 @@ def _actions(value: str) -> Block:
     return ActionsBlock(elements=buttons)
 
 
-def _listed(alerts: Sequence[Alert], limit: int, *, linked: bool) -> Block:
-    items = []
-    for alert in alerts[:LISTED]:
-        line = line_of(alert, limit)
-        mark = _standing(line) or ("UPDATE" if line.kind == "update" else "")
-        items.append(
-            _section(
-                [
-                    _text(f"{MARKS[alert.rule.severity]} "),
-                    *([_text(f"{mark} ", bold=True)] if mark else []),
-                    *_headline(line, linked=linked, strike=line.status == "canceled"),
-                    _text(f"  {render.cut(render.one_line(line.source), 40)}, "),
-                    _date(line.published),
-                ]
-            )
-        )
+def _by_headline(alerts: Iterable[Alert]) -> list[list[Alert]]:
+    """The alerts of each headline, in the order in which they come."""
+    found: dict[tuple[str, int, str], list[Alert]] = {}
+    for alert in alerts:
+        found.setdefault((alert.headline.story_id, alert.headline.seq, alert.headline.id), []).append(alert)
+    return list(found.values())
+
+
+def _card(alerts: Sequence[Alert]) -> Card:
+    card = card_of(alerts[0])
+    for alert in alerts[1:]:
+        card = card.with_alert(alert)
+    return card
+
+
+def _worst(alerts: Iterable[Alert]) -> Alert:
+    return max(alerts, key=lambda alert: list(MARKS).index(alert.rule.severity))
+
+
+def _listed(headlines: Sequence[Sequence[Alert]], limit: int, *, linked: bool, named: bool) -> Block:
+    items = [_item(alerts, limit, linked=linked, named=named) for alerts in headlines[:LISTED]]
     elements: list[_Dict] = [{"type": "rich_text_list", "style": "bullet", "elements": items}]
-    if len(alerts) > LISTED:
-        elements.append(_section([_text(f"and {len(alerts) - LISTED:,} more")]))
+    if len(headlines) > LISTED:
+        elements.append(_section([_text(f"and {len(headlines) - LISTED:,} more")]))
     return RichTextBlock(elements=elements)
+
+
+def _item(alerts: Sequence[Alert], limit: int, *, linked: bool, named: bool) -> _Dict:
+    """One headline of a digest, by the worst of its alerts; with the names of its rules where it is to be ``named``."""
+    worst = _worst(alerts)
+    line = line_of(worst, limit)
+    mark = _standing(line) or ("UPDATE" if line.kind == "update" else "")
+    names = ", ".join(reason.name for reason in _card(alerts).reasons)
+    return _section(
+        [
+            _text(f"{MARKS[worst.rule.severity]} "),
+            *([_text(f"{mark} ", bold=True)] if mark else []),
+            *_headline(line, linked=linked, strike=line.status == "canceled"),
+            _text(f"  {render.cut(render.one_line(line.source), 40)}, "),
+            _date(line.published),
+            *([_text(f"  {render.cut(render.one_line(names), NAMES_LIMIT)}")] if named else []),
+        ]
+    )
 
 
 def _standing(line: Line) -> str:

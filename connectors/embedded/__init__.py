@@ -18,12 +18,12 @@ from pathlib import Path
 
 from connectors.embedded.errors import EmbeddedError
 from connectors.embedded.kafka import Kafka
-from connectors.embedded.note import Services, find, noted
+from connectors.embedded.note import Services, find, in_between, noted
 from connectors.embedded.redis import Redis
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["EmbeddedError", "Kafka", "Redis", "Running", "Services", "find", "start"]
+__all__ = ["EmbeddedError", "Kafka", "Redis", "Running", "Services", "find", "in_between", "start"]
 
 
 @dataclass(frozen=True, slots=True)

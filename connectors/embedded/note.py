@@ -44,6 +44,12 @@ def find(data_dir: Path) -> Services | None:
     return noted if asked_for and all(is_held(data_dir / name) for name in asked_for) else None
 
 
+def in_between(data_dir: Path) -> bool:
+    """Whether services of ``data_dir`` are starting, or stopping: something holds their directories, and :func:`find`
+    finds none that can be used."""
+    return find(data_dir) is None and any(is_held(data_dir / name) for name in ("kafka", "redis"))
+
+
 @contextmanager
 def noted(data_dir: Path, services: Services) -> Iterator[None]:
     """Let others find ``services`` for the duration of a block.

@@ -7,10 +7,11 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import IntEnum
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -19,13 +20,21 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from connectors.embedded import EmbeddedError
 from streams.core.document import Problem, RefusedError
 from streams.core.duration import parse_duration
-from streams.settings import Loaded, load
+from streams.settings import Loaded, above, load
 
-out = Console(highlight=False, soft_wrap=True)
+
+def _width() -> int | None:
+    """How wide a table may be: as the terminal; and where none shows it, wide enough that nothing is cut."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return None if terminal or "COLUMNS" in os.environ else 10_000
+
+
+out = Console(highlight=False, soft_wrap=True, width=_width())
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -78,7 +87,24 @@ def clock() -> datetime:
 
 def settings(config: Path | None) -> Loaded:
     """The settings that a command runs with."""
+    if config is None:
+        _tell_of_settings_above()
     return load(config, os.environ)
+
+
+@cache
+def _tell_of_settings_above() -> None:
+    """Say so, once, where a command runs in a folder of a project instead of its own, for it goes by no settings there."""
+    here = Path.cwd()
+    try:
+        file = above(here)
+    except OSError:  # a folder above may not be looked into
+        return
+    if file is not None:
+        there = os.path.relpath(file, here)
+        err.print(
+            f"[yellow]no wirewatch.yaml here, but there is one above: use `-c {escape(there)}`, or go there[/yellow]"
+        )
 
 
 def print_json(value: Any) -> None:
@@ -130,6 +156,11 @@ def since_when(text: str) -> datetime:
 def several(number: int, noun: str) -> str:
     """A number and what it counts: "1 pair", "2,000 pairs"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def uncut(name: str, values: Iterable[str]) -> Column:
+    """A column of a table that is never narrower than ``values``, because these are copied into other commands."""
+    return Column(name, no_wrap=True, min_width=max(map(len, values), default=0))
 
 
 def tell_error(message: str, hint: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import threading
@@ -30,8 +31,9 @@ PATIENCE = 20.0
 #: The same once Kafka or Redis is gone: as long as the post in hand takes.
 PATIENCE_WITHOUT_SERVICES = 6.0
 
-#: As many of a worker's last lines are told when it has ended.
-LINES = 8
+#: As many of a worker's last lines are told when it has ended, of those that it said in its last seconds: a warning of
+#: minutes ago is no reason.
+LINES, LAST_SECONDS = 8, 10.0
 
 #: What a worker does not get over by being started again: its own files or its command line are wrong.
 _HOPELESS = (Exit.USAGE, Exit.REFUSED)
@@ -54,9 +56,16 @@ def command(config: Path | None, *options: str) -> list[str]:
 
 
 class WorkerProcess:
-    """A worker. What it says on standard error is passed on at once, and its last lines are kept."""
+    """A worker. What it says on standard error is passed on at once, and its last lines are kept, by ``clock`` in seconds."""
 
-    def __init__(self, command: list[str], *, environ: Mapping[str, str], pass_on: BinaryIO) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        environ: Mapping[str, str],
+        pass_on: BinaryIO,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         heard, spoken = os.pipe()
         try:
             self._process = Process(
@@ -67,7 +76,9 @@ class WorkerProcess:
             raise
         finally:
             os.close(spoken)
-        self._lines: deque[str] = deque(maxlen=LINES)
+        self._clock = clock
+        self._lines: deque[tuple[float, str]] = deque(maxlen=LINES)
+        self._fell_silent = math.inf
         #: Whether what it says is passed on.
         self.heard = True
         self._listening = threading.Thread(target=self._listen, args=(heard, pass_on), daemon=True)
@@ -76,11 +87,12 @@ class WorkerProcess:
     def _listen(self, heard: int, pass_on: BinaryIO) -> None:
         with open(heard, "rb") as said:
             for line in said:
-                self._lines.append(line.decode("utf-8", "replace").rstrip())
+                self._lines.append((self._clock(), line.decode("utf-8", "replace").rstrip()))
                 if self.heard:
                     with contextlib.suppress(OSError):  # where nobody listens to us, the worker must not wait for it
                         pass_on.write(line)
                         pass_on.flush()
+        self._fell_silent = self._clock()
 
     @property
     def exit_code(self) -> int | None:
@@ -92,9 +104,10 @@ class WorkerProcess:
         return self._process.wait()
 
     def last_words(self) -> str:
-        """The last lines that it said, once it has ended."""
+        """The last lines that it said, in its last seconds, once it has ended."""
         self._listening.join(timeout=1.0)
-        return "\n".join(self._lines)
+        ended = min(self._fell_silent, self._clock())
+        return "\n".join(line for at, line in self._lines if ended - at <= LAST_SECONDS)
 
     def terminate(self) -> None:
         """Ask it to end, and do not wait for it."""
@@ -205,7 +218,7 @@ class Crew:
         if all(other.fails(now) for other in self._berths):
             raise GivenUpError(
                 f"{berth.name} has ended {in_words(code)}, {LIMIT} times in a row within {QUICK:.0f} s of its start",
-                f"its last words:\n{words}" if words else "it said nothing; is the machine short of memory?",
+                f"its last words:\n{words}" if words else "it said nothing in the end; is the machine short of memory?",
                 code,
             )
         self._tell(f"{berth.name} has ended {in_words(code)}; another starts in {wait:g} s", words)

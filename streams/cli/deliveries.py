@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -33,6 +33,7 @@ from streams.cli.common import (
     since_when,
     tell_error,
     told_plainly,
+    uncut,
 )
 from streams.cli.services import Addresses, addresses, ask_kafka, ask_redis
 from streams.core.document import did_you_mean
@@ -45,6 +46,8 @@ T = TypeVar("T")
 
 #: Alerts that are put back at once.
 _BATCH = 500
+#: As many of the ids that begin as what was given are named.
+_NAMED = 5
 
 app = typer.Typer(
     help="See what became of alerts, and send dead ones after all.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -93,11 +96,12 @@ def list_(
     if not shown:
         out.print(f"no attempt since {begins:%Y-%m-%d %H:%M} UTC")
         return
-    table = Table("at (UTC)", "channel", "rule", "alert", "outcome", "#", "", "reason", **_PLAIN)
+    ids = uncut("alert", [one.alert_id for one in shown])
+    table = Table("at (UTC)", "channel", "rule", ids, "outcome", "#", "", "reason", **_PLAIN)
     for one in shown:
         cells = (one.channel, one.rule, one.alert_id, one.outcome, str(one.attempt), str(one.status_code or ""))
         table.add_row(f"{one.at:%m-%d %H:%M:%S}", *map(escape, cells), escape(one.reason or ""))
-    out.print(table, width=_WIDTH)
+    out.print(table)
 
 
 @app.command()
@@ -107,7 +111,8 @@ def show(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one alert: what it says, and every attempt to deliver it. Exits with 1 if nothing is known of it.
+    """Show one alert: what it says, and every attempt to deliver it. The beginning of an ID does, where only one begins so.
+    Exits with 1 if nothing is known of it.
 
     Examples:
 
@@ -117,11 +122,15 @@ def show(
         begins = since_when(since)
 
         async def ask(where: Addresses, topics: Topics) -> tuple[dict[str, Alert], list[Delivery]]:
-            return await find_alerts(where.kafka, topics, begins, {alert_id}), await read_deliveries(
+            return await find_alerts(where.kafka, topics, begins, alert_id.rstrip("…")), await read_deliveries(
                 where.kafka, topics, begins
             )
 
         alerts, deliveries = _with_kafka(settings(config), ask)
+    meant = _meant(alert_id, {*alerts, *(one.alert_id for one in deliveries)})
+    if len(meant) > 1:
+        raise typer.BadParameter(_ambiguous(alert_id, meant), param_hint="ID")
+    alert_id = meant[0] if meant else alert_id
     alert = alerts.get(alert_id)
     attempts = [one for one in deliveries if one.alert_id == alert_id]
     if as_json:
@@ -172,11 +181,12 @@ def dead(
     if not found:
         out.print("no alert is dead")
         return
-    table = Table("received (UTC)", "channel", "rule", "alert", "headline", **_PLAIN)
+    ids = uncut("alert", [alert["alert_id"] for alert in found])
+    table = Table("received (UTC)", "channel", "rule", ids, "headline", **_PLAIN)
     for alert in found:
         cells = (alert["channel"], alert["rule"], alert["alert_id"], render.one_line(alert["headline"]))
         table.add_row(f"{datetime.fromisoformat(alert['received']):%m-%d %H:%M:%S}", *map(escape, cells))
-    out.print(table, width=_WIDTH)
+    out.print(table)
 
 
 @app.command()
@@ -194,6 +204,7 @@ def retry(
     as_json: JsonOption = False,
 ) -> None:
     """Put dead alerts back into the outbox, as if they were new, and say how many. A running worker sends them at once.
+    The beginning of an ID does, where only one begins so.
 
     What is older than `delivery.max_age` would not be sent, and is left where it is. Exits with 1 if an ID is not dead, or
     its channel is disabled.
@@ -208,9 +219,15 @@ def retry(
         raise typer.BadParameter("name the alerts, or say --all", param_hint="ID…")
     with told_plainly(as_json=as_json):
         begins, loaded = since_when(since), settings(config)
-        chosen, channels = _Chosen(rule, begins, frozenset(ids or ())), _channels(loaded, channel)
-        reviving = _Reviving(chosen, clock(), loaded.settings.delivery.max_age)
-        told = _with_outbox(loaded, lambda outbox, health: reviving.run(channels, outbox, health))
+        chosen, channels = _Chosen(rule, begins), _channels(loaded, channel)
+
+        async def put_back(outbox: RedisOutbox, health: RedisHealth) -> dict[str, Any]:
+            named, unknown = await _named(ids, chosen, channels, outbox) if ids else (None, [])
+            reviving = _Reviving(replace(chosen, ids=named), clock(), loaded.settings.delivery.max_age)
+            await reviving.run(channels, outbox, health)
+            return {"retried": reviving.retried, "problems": [*unknown, *reviving.problems]}
+
+        told = _with_outbox(loaded, put_back)
     if as_json:
         print_json(told)
     else:
@@ -223,11 +240,11 @@ def retry(
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """Which dead alerts are meant; no ``ids`` are all."""
+    """Which dead alerts are meant: those of some ``ids``, or whatever their id."""
 
     rule: str | None
     since: datetime
-    ids: Collection[str] = ()
+    ids: Collection[str] | None = None
 
     async def of(self, outbox: RedisOutbox, channel: str) -> AsyncIterator[Alert]:
         """Those of a channel that are dead now, the longest dead first."""
@@ -235,7 +252,7 @@ class _Chosen:
             if (
                 alert.headline.received >= self.since
                 and self.rule in {None, alert.rule.name}
-                and (not self.ids or alert.alert_id in self.ids)
+                and (self.ids is None or alert.alert_id in self.ids)
             ):
                 yield alert
 
@@ -249,25 +266,20 @@ class _Reviving:
     max_age: timedelta
     retried: int = 0
     old: int = 0
-    seen: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
-    async def run(self, channels: Sequence[str], outbox: RedisOutbox, health: RedisHealth) -> dict[str, Any]:
-        """Put them back, and give what to tell of it."""
+    async def run(self, channels: Sequence[str], outbox: RedisOutbox, health: RedisHealth) -> None:
+        """Put them back."""
         disabled = await health.disabled()
         for name in channels:
             await self._channel(name, outbox, disabled=name in disabled)
         if self.old:
             self.problems.insert(0, f"{several(self.old, 'alert')} left: older than delivery.max_age")
-        unknown = [f"{name} is not among the dead" for name in sorted({*self.chosen.ids} - self.seen)]
-        return {"retried": self.retried, "problems": [*unknown, *self.problems]}
 
     async def _channel(self, name: str, outbox: RedisOutbox, *, disabled: bool) -> None:
         some: list[Alert] = []
         left = 0
         async for alert in self.chosen.of(outbox, name):
-            if self.chosen.ids:
-                self.seen.add(alert.alert_id)
             if self.now - alert.headline.received > self.max_age:
                 self.old += 1
             elif disabled:
@@ -283,8 +295,41 @@ class _Reviving:
             self.problems.append(f"{several(left, 'alert')} left: the channel {name} is disabled; {hint}")
 
 
-#: Tables are as wide as what is in them, as ids are copied from here into other commands: a terminal wraps, and cuts none.
-_WIDTH = 1_000
+async def _named(
+    ids: Sequence[str], chosen: _Chosen, channels: Sequence[str], outbox: RedisOutbox
+) -> tuple[set[str], list[str]]:
+    """The dead alerts that ids, or beginnings of them, stand for; and what is wrong with the others."""
+    starts = tuple(given.rstrip("…") for given in ids)
+    known = {
+        alert.alert_id
+        for channel in channels
+        async for alert in chosen.of(outbox, channel)
+        if alert.alert_id.startswith(starts)
+    }
+    named, problems = set[str](), list[str]()
+    for given in sorted({*ids}):
+        meant = _meant(given, known)
+        if len(meant) == 1:
+            named.add(meant[0])
+        else:
+            problems.append(_ambiguous(given, meant) if meant else f"{given} is not among the dead")
+    return named, problems
+
+
+def _meant(given: str, known: Collection[str]) -> list[str]:
+    """The ids that an id, or the beginning of one, stands for. A table of another program may have cut it with a dot."""
+    start = given.rstrip("…")
+    if start in known:
+        return [start]
+    return sorted(name for name in known if start and name.startswith(start))
+
+
+def _ambiguous(given: str, meant: Sequence[str]) -> str:
+    return f"{given} is the beginning of {several(len(meant), 'alert')}: {', '.join(meant[:_NAMED])}" + (
+        " …" if len(meant) > _NAMED else ""
+    )
+
+
 _PLAIN: dict[str, Any] = {"box": None, "header_style": "bold", "pad_edge": False}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Literal
 
@@ -29,8 +30,9 @@ def configure(level: str, form: Format) -> None:
         structlog.processors.JSONRenderer()
         if as_json
         else structlog.dev.ConsoleRenderer(
+            colors=_in_colours(),
             # The one that comes with rich prints the values of variables, secrets among them.
-            exception_formatter=structlog.dev.plain_traceback
+            exception_formatter=structlog.dev.plain_traceback,
         )
     )
     structlog.configure(
@@ -50,6 +52,14 @@ def configure(level: str, form: Format) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     hush(logging.DEBUG if level.upper() == "DEBUG" else None)
+
+
+def _in_colours() -> bool:
+    """Whether lines are for a terminal: ours, or by CLICOLOR_FORCE that of whoever passes them on; by NO_COLOR never.
+
+    Source: https://bixense.com/clicolors/.
+    """
+    return not os.environ.get("NO_COLOR") and (sys.stderr.isatty() or bool(os.environ.get("CLICOLOR_FORCE")))
 
 
 def hush(level: int | None = None) -> None:

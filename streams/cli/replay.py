@@ -341,8 +341,7 @@ class _Run:
         for name, line, reason in self.unreadable:
             err.print(f"{name}:{line}: {reason}" if line else f"{name}: {reason}", markup=False)
         if summary.first is None or summary.last is None:
-            among = " of those from --from on and before --to" if self.of_a_span else ""
-            out.print(f"no headline was read{among}; {self.unreadable_count:,} could not be", markup=False)
+            out.print(self._nothing_read(), markup=False)
             return
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary.decisions.most_common())
         out.print(
@@ -365,6 +364,12 @@ class _Run:
         out.print(f"not simulated: {', '.join(self.not_simulated)}", markup=False)
         if self.interrupted:
             err.print("interrupted; this is how far it came")
+
+    def _nothing_read(self) -> str:
+        among = " of those from --from on and before --to" if self.of_a_span else ""
+        if self.unreadable_count:
+            return f"no headline was read{among}; {self.unreadable_count:,} could not be"
+        return f"no headline was read{among or ': there is none in it'}"
 
 
 def _utc(moment: datetime) -> str:

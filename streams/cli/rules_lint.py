@@ -25,6 +25,7 @@ from streams.cli.common import (
     out,
     print_json,
     settings,
+    several,
     told_plainly,
 )
 from streams.cli.plan import Rulebook, deduper_of, load_rulebook
@@ -185,7 +186,8 @@ def _print(findings: list[Finding], places: dict[str, Place]) -> None:
 
 def _print_counts(findings: list[Finding], rules: int) -> None:
     warnings = sum(finding.level == "warning" for finding in findings)
-    out.print(f"{rules} rules, {warnings} warnings, {len(findings) - warnings} notes")
+    counts = ((rules, "rule"), (warnings, "warning"), (len(findings) - warnings, "note"))
+    out.print(", ".join(several(number, noun) for number, noun in counts))
 
 
 def _print_prices(past: History) -> None:

@@ -31,7 +31,7 @@ _LOOK_EVERY = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the two services are, ready for their clients."""
+    """Where the two services are, ready for their clients. Redis' are empty where only Kafka was asked for."""
 
     kafka: dict[str, Any] = field(repr=False)  # these two may hold passwords
     redis_url: str = field(repr=False)
@@ -45,23 +45,24 @@ class WrongServiceError(UnreachableError):
     """At an address of ours a service answers that is not ours."""
 
 
-def addresses(loaded: Loaded) -> Addresses:
-    """Where the services of these settings are.
+def addresses(loaded: Loaded, *, redis: bool = True) -> Addresses:
+    """Where the services of these settings are; without ``redis``, only Kafka.
 
     Raises:
         UnreachableError: they are to be embedded, and none are running.
     """
     settings, data_dir = loaded.settings, loaded.path(loaded.settings.data_dir).absolute()
-    servers, url, running = settings.kafka.bootstrap_servers, loaded.redis_url(), None
+    servers, url, running = settings.kafka.bootstrap_servers, loaded.redis_url() if redis else "", None
     if (servers is None or url is None) and (running := embedded.find(data_dir)):
-        servers, url = servers or running.bootstrap_servers, url or running.redis_url
-    if not servers or not url:
+        servers = servers or running.bootstrap_servers
+        url = running.redis_url if url is None else url
+    if not servers or (redis and not url):
         raise _not_running(data_dir)
     ours = running.cluster_id if running and settings.kafka.bootstrap_servers is None else ""
     return Addresses(
         kafka=loaded.kafka_client(servers),
-        redis_url=url,
-        redis_options=loaded.redis_options(url),
+        redis_url=url or "",
+        redis_options=loaded.redis_options(url) if url else {},
         group=_group(loaded, ours),
         data_dir=data_dir,
         embedded=running,
@@ -76,6 +77,9 @@ def _group(loaded: Loaded, cluster_id: str) -> str:
 
 
 def _not_running(data_dir: Path) -> UnreachableError:
+    if embedded.in_between(data_dir):
+        message = f"the Kafka and Redis of {data_dir} are starting, or stopping"
+        return UnreachableError(message, "try again in a few seconds: `wirewatch up` says `up` when they are there")
     return UnreachableError(
         f"no Kafka and Redis are running for {data_dir}",
         "start them with `wirewatch up`, or set kafka.bootstrap_servers and redis.url",
@@ -98,17 +102,19 @@ def serve(loaded: Loaded) -> Iterator[Callable[[], None]]:
         yield running.check
 
 
-async def reach(loaded: Loaded, patience: float = PATIENCE) -> Addresses:
-    """The addresses, once both services answer there; waits for them up to ``patience`` seconds.
+async def reach(loaded: Loaded, patience: float = PATIENCE, *, redis: bool = True) -> Addresses:
+    """The addresses, once both services answer there; waits for them up to ``patience`` seconds. Without ``redis``,
+    Redis is neither asked nor told of.
 
     Raises:
         UnreachableError: one does not answer.
         WrongServiceError: one is another project's.
     """
-    found = addresses(loaded)
+    found = addresses(loaded, redis=redis)
     servers = found.kafka["bootstrap_servers"]
     await _until(lambda: ask_kafka(found), f"Kafka at {servers}", patience)
-    await _until(lambda: ask_redis(found), "Redis", patience)
+    if redis:
+        await _until(lambda: ask_redis(found), "Redis", patience)
     return found
 
 

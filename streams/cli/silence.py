@@ -27,6 +27,7 @@ from streams.cli.common import (
     settings,
     tell_error,
     told_plainly,
+    uncut,
 )
 from streams.cli.plan import load_rulebook
 from streams.cli.services import addresses, ask_redis
@@ -105,8 +106,9 @@ def list_(
     if not shown:
         out.print("there are no silences")
         return
+    ids = uncut("id", [silence.id for silence in shown])
     table = Table(
-        "id", "", "from", "until (UTC)", "by", "query", "comment", box=None, header_style="bold", pad_edge=False
+        ids, "", "from", "until (UTC)", "by", "query", "comment", box=None, header_style="bold", pad_edge=False
     )
     for silence in shown:
         times = (f"{moment:%Y-%m-%d %H:%M}" for moment in (silence.starts, silence.ends))

@@ -19,8 +19,9 @@ from connectors.embedded import EmbeddedError
 from connectors.embedded.process import Process
 from streams.cli.common import ConfigOption, Exit, ending_on_sigterm, err, out, settings, tell_error, told_plainly
 from streams.cli.crew import PATIENCE, Crew, GivenUpError, WorkerProcess, command
-from streams.cli.plan import load_rulebook
+from streams.cli.plan import Rulebook, load_rulebook
 from streams.cli.services import reach, serve
+from streams.settings import Loaded
 
 _LOOK_EVERY = 0.2
 
@@ -40,6 +41,7 @@ def up(
     with told_plainly():
         loaded = settings(config)
         book = load_rulebook(loaded)
+        asyncio.run(_try_channels(book, loaded))
         with stopping_on_ctrl_c(), serve(loaded) as check:
             where = asyncio.run(reach(loaded))
             with Crew(workers, lambda: _start(loaded.file), tell=_tell) as crew:
@@ -49,13 +51,28 @@ def up(
                 _watch(crew, check)
 
 
+async def _try_channels(book: Rulebook, loaded: Loaded) -> None:
+    """Open the channels as each worker will, and close them: what a worker would refuse is told before anything starts.
+
+    Raises:
+        RefusedError: one cannot be opened, for want of a secret perhaps.
+    """
+    with contextlib.suppress(OSError):  # a channel may write to it; where it cannot be made, who needs it says why
+        loaded.path(loaded.settings.data_dir).mkdir(parents=True, exist_ok=True)
+    notifiers, _ = book.open_channels(loaded.environ)
+    for notifier in notifiers.values():
+        await notifier.close()
+
+
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _start(config: Path | None) -> WorkerProcess:
-    form = "text" if sys.stderr.isatty() else "json"
-    return WorkerProcess(command(config, "--log-format", form), environ={}, pass_on=sys.stderr.buffer)
+    terminal = sys.stderr.isatty()
+    environ = {"CLICOLOR_FORCE": "1"} if terminal else {}  # what passes through us is for the terminal all the same
+    chosen = command(config, "--log-format", "text" if terminal else "json")
+    return WorkerProcess(chosen, environ=environ, pass_on=sys.stderr.buffer)
 
 
 def _tell(what: str, words: str) -> None:

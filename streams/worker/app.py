@@ -50,6 +50,7 @@ from streams.worker.correlation import CorrelationLog
 from streams.worker.health import HealthWatch
 from streams.worker.history import read_decisions
 from streams.worker.ledger import Ledger
+from streams.worker.outage import AsksKafka, KafkaWatch
 from streams.worker.publish import BatchProducer, Output, PublishError
 from streams.worker.recovery import Keeper
 from streams.worker.reload import Current, Watch
@@ -258,17 +259,18 @@ class Worker:
     async def _work(self, stop: asyncio.Event) -> None:
         app = self.app
         # Agents work while the app still starts, and that takes seconds where partitions are being shared out.
-        silences = asyncio.create_task(self._silences.run())
+        early = [asyncio.create_task(self._silences.run()), asyncio.create_task(self._watch_kafka())]
         try:
             await app.start()
         except BaseException:
-            silences.cancel()
+            for task in early:
+                task.cancel()
             raise
         dispatching = asyncio.create_task(self._dispatcher.run())
         keeping = asyncio.create_task(self._keeper.run())
         caring = asyncio.create_task(self._caretaker.run())
         watching = [asyncio.create_task(watch.run()) for watch in self._plan.watches]
-        watching += [silences, asyncio.create_task(self._roster.run()), asyncio.create_task(self._health.run())]
+        watching += [*early, asyncio.create_task(self._roster.run()), asyncio.create_task(self._health.run())]
         log.info("working", group=self._plan.group, channels=sorted(self._plan.notifiers))
         waiting: list[asyncio.Task[Any]] = [
             asyncio.create_task(stop.wait()),
@@ -298,6 +300,13 @@ class Worker:
                 task.cancel()
         if self._failures:
             raise self._failures[0]
+
+    async def _watch_kafka(self) -> None:
+        asks = AsksKafka(self._plan.kafka, self._plan.topics.raw)
+        try:
+            await KafkaWatch(asks, asyncio.get_running_loop().time).run()
+        finally:
+            await asks.close()
 
     async def _leave_kafka(self) -> None:
         try:

@@ -10,6 +10,7 @@ everything else to Faust:
 - one acknowledgement covers the chunk, and a commit moves to the end of the last chunk that was acknowledged with no
   unacknowledged one before it;
 - a commit that failed is tried again, and takes nothing down with it;
+- a partition is told of when a chunk of it has been in hand for long, not when none has come for long;
 - a partition that is taken away releases the chunks in hand: whoever works on them can see it and let go.
 """
 
@@ -45,6 +46,7 @@ REPLACED: tuple[tuple[type, str], ...] = (
     (BaseConsumer, "_commit_tps"),
     (BaseConsumer, "_filter_tps_with_pending_acks"),
     (BaseConsumer, "_drain_messages"),  # not replaced, but its reading of offsets is relied on
+    (Consumer, "verify_event_path"),
     (AIOKafkaConsumerThread, "_commit"),
     (AIOKafkaConsumerThread, "close"),
     (AIOKafkaConsumerThread, "seek_to_committed"),
@@ -102,6 +104,32 @@ class Progress:
         return True
 
 
+class Overdue:
+    """Finds the partitions whose oldest chunk in hand stays the same for ``limit`` seconds."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._since: dict[TP, tuple[int, float]] = {}
+        self._told: dict[TP, int] = {}
+
+    def look(self, tp: TP, progress: Progress | None, now: float) -> float | None:
+        """Look at one partition, now and then. For how many seconds its oldest chunk has been in hand, once for each
+        chunk of which that is too long; else None.
+        """
+        if progress is None or not progress.chunks:
+            self._since.pop(tp, None)
+            return None
+        first = progress.chunks[0][0]
+        seen, since = self._since.get(tp, (None, now))
+        if seen != first:
+            self._since[tp] = first, now
+            return None
+        if now - since < self._limit or self._told.get(tp) == first:
+            return None
+        self._told[tp] = first
+        return now - since
+
+
 class ChunkThread(AIOKafkaConsumerThread):
     """The thread that talks to Kafka. A commit that fails is reported, not fatal."""
 
@@ -154,9 +182,12 @@ class ChunkConsumer(Consumer):
     fetch_max_wait_ms: ClassVar[int] = 100
     #: How long a partition that is taken away, or a worker that stops, waits for the chunks in hand, seconds.
     grace: ClassVar[float] = 5.0
+    #: How long a chunk may be in hand before the log tells of it, seconds.
+    overdue: ClassVar[float] = 300.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._progress: dict[TP, Progress] = {}
+        self._overdue = Overdue(self.overdue)
         self._released = asyncio.Event()
         self._room = asyncio.Event()
         super().__init__(*args, **kwargs)
@@ -279,6 +310,14 @@ class ChunkConsumer(Consumer):
             return False
         self._committed_offset.update(offsets)
         return True
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Tell of a chunk that has been in hand for long. Faust, which calls this every few seconds, would compare the
+        last commit with now, and take the first headline after a quiet hour for one that waits since an hour ago.
+        """
+        seconds = self._overdue.look(tp, self._progress.get(tp), now)
+        if seconds is not None:
+            log.warning("a chunk is not done for long", partition=f"{tp.topic}:{tp.partition}", seconds=round(seconds))
 
     async def wait_empty(self) -> None:
         """Wait for the chunks in hand, at most ``grace`` seconds; then let go of them, and commit what is done."""

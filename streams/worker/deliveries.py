@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -28,16 +28,14 @@ async def read_deliveries(client: Mapping[str, Any], topics: Topics, since: date
     return sorted(kept.values(), key=lambda one: (one.at, one.alert_id, one.attempt))
 
 
-async def find_alerts(
-    client: Mapping[str, Any], topics: Topics, since: datetime, ids: Collection[str]
-) -> dict[str, Alert]:
-    """Those of some alerts that were decided since a moment, by id.
+async def find_alerts(client: Mapping[str, Any], topics: Topics, since: datetime, start: str) -> dict[str, Alert]:
+    """The alerts whose ids begin with ``start`` and that were decided since a moment, by id.
 
     Raises:
         KafkaError: Kafka cannot be asked.
     """
     found = await _read(client, topics.alerts, since, Alert)
-    return {alert.alert_id: alert for alert in found if alert.alert_id in ids}
+    return {alert.alert_id: alert for alert in found if alert.alert_id.startswith(start)}
 
 
 async def _read(client: Mapping[str, Any], topic: str, since: datetime, kind: type[R]) -> list[R]:

@@ -6,16 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-import structlog
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
 from alerts.health import DISABLE_AFTER, Disabled, Health, HealthStore, Seen, notice
 from streams.core.records import Alert
 from streams.worker.agents import is_cancelled
+from streams.worker.outage import Outage
 from streams.worker.publish import PublishError
-
-log = structlog.get_logger(__name__)
 
 #: How often it is told and asked, seconds.
 EVERY = 1.0
@@ -49,11 +47,14 @@ class HealthWatch:
 
     async def run(self) -> None:
         """Look until cancelled. What cannot be told now is told later."""
+        outage = Outage("how channels do, to be told to other workers", "info")
         while not is_cancelled():
             try:
                 await self.look()
             except (RedisError, KafkaError, OSError, PublishError) as error:
-                log.info("how channels do cannot be told", error=repr(error))
+                outage.begins(error)
+            else:
+                outage.ends()
             await asyncio.sleep(EVERY)
 
     async def look(self) -> None:

@@ -19,6 +19,7 @@ from streams.worker.agents import is_cancelled
 from streams.worker.clients import reader
 from streams.worker.history import partitions_of
 from streams.worker.lookback import kept_since, offsets_at, records
+from streams.worker.outage import Outage
 from streams.worker.topics import Topics
 
 log = structlog.get_logger(__name__)
@@ -56,13 +57,16 @@ class Keeper:
 
     async def run(self) -> None:
         """Look, and rebuild where needed, until cancelled."""
+        outage = Outage("the outbox, to be looked after", "info")
         while not is_cancelled():
             try:
                 lost = [channel for channel in self._channels if await self._outbox.epoch(channel) is None]
                 if lost:
                     await self._rebuild(lost)
             except (KafkaError, OSError) as error:
-                log.info("the outbox cannot be looked after", error=repr(error))
+                outage.begins(error)
+            else:
+                outage.ends()
             await asyncio.sleep(EVERY)
 
     async def _rebuild(self, channels: Collection[str]) -> None:

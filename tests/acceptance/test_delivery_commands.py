@@ -176,6 +176,19 @@ def test_one_alert_is_shown_with_its_attempts(desk: Desk) -> None:
     assert "no alert al_none since" in unknown.stderr
 
 
+def test_the_beginning_of_an_id_does_where_only_one_begins_so(desk: Desk) -> None:
+    desk.publish(alert("peach"), alert("pear"), attempt("plum", "delivered"))
+    assert "Tanker peach" in desk.call("deliveries", "show", "al_peac").stdout
+    assert desk.told("deliveries", "show", "al_pl…")["attempts"][0]["alert_id"] == "al_plum"
+    several = desk.call("deliveries", "show", "al_pea")
+    assert several.exit_code == 2
+    assert "al_pea is the beginning of 2 alerts: al_peach, al_pear" in several.stderr
+    desk.died(alert("peach"), alert("pear"), alert("pea"))
+    told = desk.told("deliveries", "retry", "al_peac", "al_pe", "al_pea", code=1)
+    assert told["problems"] == ["al_pe is the beginning of 3 alerts: al_pea, al_peach, al_pear"]
+    assert {one["alert_id"] for one in desk.told("deliveries", "dead")} == {"al_pear"}
+
+
 def test_dead_alerts_are_listed_and_put_back(desk: Desk) -> None:
     desk.died(alert("a"), alert("b", rule="gas"), alert("c", ago=3 * HOUR), alert("d", "log"))
     assert {one["alert_id"] for one in desk.told("deliveries", "dead")} == {"al_a", "al_b", "al_c", "al_d"}

@@ -132,6 +132,13 @@ async def test_files_and_standard_input_go_onto_the_topic_in_their_order(desk: D
     assert base64.b64decode(invalid["original"]) == b"nonsense"
 
 
+async def test_a_feed_goes_onto_the_topic_while_redis_is_away(tmp_path: Path, services: embedded.Services) -> None:
+    desk = Desk(tmp_path, services.bootstrap_servers, f"redis://127.0.0.1:{_free_port()}/0")
+    ended = desk.ingest("-", given=lines(1))
+    assert ended.returncode == 0, ended.stderr
+    assert [record["headline"] for record in await desk.records(desk.topics.raw)] == ["Ferry 1 resumes service"]
+
+
 async def test_what_a_page_has_beside_its_article_is_told_and_not_sent(desk: Desk) -> None:
     (desk.folder / "page.txt").write_text(
         "Breaking 18:50 Ferry resumes service 18:00 Bank holds rates again\n\nMayor opens the second lock\n\n"

@@ -32,7 +32,7 @@ class Stage:
 
     def _start(self) -> WorkerProcess:
         program = [sys.executable, "-c", next(self._programs)]
-        self.started.append(WorkerProcess(program, environ={}, pass_on=self.heard))
+        self.started.append(WorkerProcess(program, environ={}, pass_on=self.heard, clock=lambda: self.now))
         return self.started[-1]
 
     def let_die(self, index: int = -1) -> None:
@@ -144,6 +144,24 @@ def test_where_the_services_are_gone_workers_end_unheard(on_stage: Callable[...,
     stage.crew.__exit__()
     assert stage.started[0].last_words() == "up\nKafka does not answer"
     assert stage.heard.getvalue() == b"up\n"
+
+
+def test_what_a_worker_said_minutes_ago_is_not_its_last_words(tmp_path: Path, on_stage: Callable[..., Stage]) -> None:
+    go_on = tmp_path / "go-on"
+    stage = on_stage(
+        "import pathlib, sys, time\n"
+        "print('Redis is away', file=sys.stderr, flush=True)\n"
+        f"while not pathlib.Path({str(go_on)!r}).exists(): time.sleep(0.01)\n"
+        "sys.exit('no space left')",
+        SLEEPS,
+    )
+    while not stage.heard.getvalue():
+        assert stage.started[0].exit_code is None
+    stage.now += 300
+    go_on.touch()
+    stage.let_die()
+    assert [words for _, words in stage.told] == ["no space left"]
+    assert stage.heard.getvalue() == b"Redis is away\nno space left\n", "all of it was passed on when it was said"
 
 
 def test_a_worker_gets_the_settings_file_where_there_is_one() -> None:

@@ -129,3 +129,19 @@ def test_a_replay_of_nothing_is_not_in_order(folder: Path) -> None:
     told = CliRunner().invoke(app, [*command, "--json"])
     assert told.exit_code == 1
     assert json.loads(told.stdout)["ok"] is False
+
+
+def test_one_of_a_kind_is_counted_as_one(folder: Path) -> None:
+    (folder / "one.yaml").write_text("rules: [{name: b, when: 'money:>1bn', channels: [x]}]\n", "utf-8")
+    linted = CliRunner().invoke(app, ["rules", "lint", "one.yaml"])
+    assert linted.stdout.splitlines()[-1] == "1 rule, 1 warning, 0 notes"
+
+
+def test_a_table_without_rows_is_told_to_have_none(folder: Path) -> None:
+    (folder / "none.csv").write_text("headline,published\n", "utf-8")
+    done = CliRunner().invoke(app, ["replay", "none.csv", "--rules", "rules.yaml"])
+    assert done.exit_code == 1
+    assert "no headline was read: there is none in it" in done.output
+    ingested = CliRunner().invoke(app, ["ingest", "none.csv", "--dry-run"])
+    assert ingested.exit_code == 0
+    assert "and no rows below it" in ingested.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.embedded.errors import EmbeddedError
-from connectors.embedded.note import FILE, Services, find, noted
+from connectors.embedded.note import FILE, Services, find, in_between, noted
 from connectors.embedded.process import DirectoryLock
 
 SERVICES = Services("127.0.0.1:9092", "redis://127.0.0.1:6379/0", "4L6g3nShT-eMCtK--X86sw", "f" * 40)
@@ -48,6 +48,19 @@ def test_only_what_was_asked_for_has_to_run(tmp_path: Path, locks: dict[str, Dir
     only_redis = Services("", SERVICES.redis_url, "", SERVICES.run_id)
     with noted(tmp_path, only_redis):
         assert find(tmp_path) == only_redis
+
+
+def test_services_that_hold_their_directories_without_a_note_are_in_between(
+    tmp_path: Path, locks: dict[str, DirectoryLock]
+) -> None:
+    assert in_between(tmp_path)
+    with noted(tmp_path, SERVICES):
+        assert not in_between(tmp_path), "they are there"
+        locks["kafka"].release()
+        assert in_between(tmp_path), "Redis still stops"
+        locks["redis"].release()
+        assert not in_between(tmp_path)
+    assert not in_between(tmp_path / "new")
 
 
 @pytest.mark.usefixtures("locks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -38,3 +39,15 @@ def test_faust_tells_of_errors_only_and_its_client_of_nothing() -> None:
     assert "an agent died" in said
     assert "a rebalance" not in said
     assert "a broker is away" not in said
+
+
+def said(form: str, **environ: str) -> str:
+    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "CLICOLOR_FORCE")}
+    command = [sys.executable, "-c", FAIL, form]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env={**clean, **environ}).stderr
+
+
+def test_text_has_colours_for_terminals_only() -> None:
+    assert "\x1b" not in said("text"), "what goes to a file or a pipe"
+    assert "\x1b" in said("text", CLICOLOR_FORCE="1"), "what `up` passes on to its terminal"
+    assert "\x1b" not in said("text", CLICOLOR_FORCE="1", NO_COLOR="1")

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib.metadata
 import inspect
+import logging
 import textwrap
 
+import faust
 import pytest
+import structlog
+from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.worker.chunks import REPLACED, Progress
+from streams.worker.chunks import REPLACED, ChunkConsumer, Overdue, Progress
 
 #: Of the upstream methods that `streams.worker.chunks` replaces or relies on, by release of Faust. When Faust changes,
 #: read what changed in the methods named by the failure, adapt the module, and write the new fingerprints here.
@@ -24,6 +29,7 @@ FINGERPRINTS = {
         "Consumer._commit_tps": "b83d551c32787010",
         "Consumer._filter_tps_with_pending_acks": "cccdca32d241b14c",
         "Consumer._drain_messages": "8f35dd7a11144daa",
+        "Consumer.verify_event_path": "883ce70ac0a6007f",
         "AIOKafkaConsumerThread.close": "8eadeb1981dbba93",
         "AIOKafkaConsumerThread.seek_to_committed": "43907fc1163624bd",
         "AIOKafkaConsumerThread._commit": "78c931ecfa8dde44",
@@ -78,3 +84,42 @@ def test_nothing_is_ever_committed_before_it_is_done(sizes: list[int], random: o
         open_chunks.discard(chunk)
         first_open = min((start for start, _ in open_chunks), default=first)
         assert (progress.committable or 0) == first_open
+
+
+RAW = TP("headlines.raw", 0)
+
+
+async def test_the_first_headline_after_a_long_silence_is_not_taken_for_one_that_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Faust compares its start, or the last commit, with now: after five quiet minutes, news made it tell of a bug."""
+    app = faust.App("quiet", broker="kafka://localhost:1", web_enabled=False, loop=asyncio.get_running_loop())
+    setattr(app.transport, "Consumer", ChunkConsumer)  # noqa: B010 - Faust declares it for the class
+    consumer = app.consumer
+    assert isinstance(consumer, ChunkConsumer)
+    consumer._thread.thread_loop.close()  # it never ran
+    with caplog.at_level(logging.INFO), structlog.testing.capture_logs() as told:
+        consumer.verify_event_path(10.0, RAW)
+        consumer._progress.setdefault(RAW, Progress()).handed_out(7, 8)
+        for now in (3600.0, 3602.5, 3899.0):
+            consumer.verify_event_path(now, RAW)
+        assert (told, caplog.records) == ([], [])
+        for now in (3900.0, 3902.5):
+            consumer.verify_event_path(now, RAW)
+    (line,) = told
+    assert (line["log_level"], line["partition"], line["seconds"]) == ("warning", "headlines.raw:0", 300)
+    assert not caplog.records
+
+
+def test_a_partition_that_moves_is_not_overdue_however_much_waits() -> None:
+    overdue, progress = Overdue(300.0), Progress()
+    for first in range(100):
+        progress.handed_out(first, first + 1)
+    for first in range(99):
+        assert overdue.look(RAW, progress, 200.0 * first) is None
+        progress.acknowledged(first)
+    assert overdue.look(RAW, progress, 30_000.0) is None
+    assert overdue.look(RAW, progress, 30_300.0) == 300.0
+    assert overdue.look(RAW, progress, 30_600.0) is None, "once is enough"
+    progress.acknowledged(99)
+    assert overdue.look(RAW, progress, 40_000.0) is None

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from structlog.testing import capture_logs
 
 from alerts.health import DISABLE_AFTER, Disabled, Health, MemoryHealth
 from alerts.notify.interface import Dead, Retry, Sent
@@ -145,6 +147,29 @@ async def test_what_cannot_be_told_now_is_told_later(monkeypatch: pytest.MonkeyP
             await watch.look()
     await watch.look()
     assert list(await bench.store.disabled()) == ["desk"]
+
+
+async def test_a_store_that_is_away_is_told_of_once_and_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    _, watch = bench.worker()
+    looks, enough = 0, asyncio.Event()
+
+    async def away() -> dict[str, Disabled]:
+        nonlocal looks
+        looks += 1
+        if looks < 4:
+            raise RedisConnectionError("no Redis")
+        if looks == 6:
+            enough.set()
+        return {}
+
+    monkeypatch.setattr(bench.store, "disabled", away)
+    monkeypatch.setattr("streams.worker.health.EVERY", 0.0)
+    with capture_logs() as logs:
+        running = asyncio.create_task(watch.run())
+        await enough.wait()
+        running.cancel()
+    assert [line["event"] for line in logs] == ["away, waiting", "back"]
 
 
 async def test_a_channel_that_was_enabled_by_hand_is_sent_to_again() -> None:

@@ -35,6 +35,23 @@ def of(alert: Alert, **fields: Any) -> Alert:
     return msgspec.structs.replace(alert, headline=msgspec.structs.replace(alert.headline, **fields))
 
 
+def fired(alert: Alert, rule: str, severity: str = "high") -> Alert:
+    """The same of another rule."""
+    return msgspec.structs.replace(
+        alert,
+        alert_id=f"{alert.alert_id}-{rule}",
+        rule=msgspec.structs.replace(alert.rule, name=rule, severity=severity),
+    )
+
+
+def listed(message: dict[str, Any]) -> list[str]:
+    """The lines of a digest."""
+    return [
+        "".join(part.get("text", part.get("fallback", "")) for part in item["elements"])
+        for item in message["blocks"][1]["elements"][0]["elements"]
+    ]
+
+
 def parts(message: dict[str, Any], line: int = 1) -> list[dict[str, Any]]:
     """What a line of the message's first block is made of."""
     found: list[dict[str, Any]] = message["blocks"][0]["elements"][line]["elements"]
@@ -69,7 +86,7 @@ def test_slack_s_own_models_accept_every_message(make_alert: Make) -> None:
     alert = make_alert(matched=())
     for message in (
         card_message(card_of(alert), channel="desk"),
-        digest_message([alert, make_alert()]),
+        digest_message([alert, of(make_alert(), seq=2)]),
         reply_message(alert),
     ):
         assert refusal(message) is None
@@ -111,7 +128,7 @@ def test_nothing_in_an_alert_can_speak_slack_s_language(make_alert: Make) -> Non
         url="https://e.example/?a=1&b=<!here>|x>",
         topics=(TopicMatch(topic=HOSTILE, confidence=1.0),),
     )
-    for message in (card_message(card_of(alert)), digest_message([alert, alert]), reply_message(alert)):
+    for message in (card_message(card_of(alert)), digest_message([alert, of(alert, seq=2)]), reply_message(alert)):
         spoken = [message["text"]] + [
             element["text"]
             for block in message["blocks"]
@@ -169,7 +186,10 @@ def test_what_is_cut_is_counted(make_alert: Make) -> None:
 )
 def test_slack_s_limits_hold(make_alert: Make, text: str, title: str, url: str | None, count: int) -> None:
     alert = make_alert(text, title=title, matched=("storm",), url=url)
-    alerts = [msgspec.structs.replace(alert, alert_id=f"al_{n}") for n in range(count)]
+    alerts = [
+        fired(of(msgspec.structs.replace(alert, alert_id=f"al_{n}"), seq=1 + n // 2), f"{n % 2}" + "r" * 99)
+        for n in range(count)
+    ]
     for message in (card_message(card_of(alert), channel="desk"), digest_message(alerts), reply_message(alert)):
         assert refusal(message) is None
         assert len(json.dumps(message["blocks"], ensure_ascii=False)) <= BLOCKS_LIMIT * 1.1
@@ -202,19 +222,18 @@ def test_a_card_with_many_words_long_ids_and_buttons_is_taken(make_alert: Make, 
 def test_a_digest_lists_its_alerts_in_order(make_alert: Make) -> None:
     noon = make_alert().headline.headline.published
     alerts = [
-        make_alert(
-            f"Headline {n}", matched=(), alert_id=f"al_{n}", severity="low", published=noon + timedelta(minutes=n)
+        of(
+            make_alert(
+                f"Headline {n}", matched=(), alert_id=f"al_{n}", severity="low", published=noon + timedelta(minutes=n)
+            ),
+            seq=1 + n,
         )
         for n in (3, 1, 2)
     ]
     alerts.append(make_alert("Worst", matched=(), severity="critical", status="canceled", title="Other"))
     message = digest_message(alerts)
     assert message["blocks"][0]["text"]["text"] == "🔴 4 alerts · Ferries and weather, Other"
-    lines = [
-        "".join(part.get("text", part.get("fallback", "")) for part in item["elements"])
-        for item in message["blocks"][1]["elements"][0]["elements"]
-    ]
-    assert lines == [
+    assert listed(message) == [
         "🔴 WITHDRAWN Worst  harbour.example, 12:00 UTC",
         "🔵 Headline 1  harbour.example, 12:01 UTC",
         "🔵 Headline 2  harbour.example, 12:02 UTC",
@@ -224,7 +243,7 @@ def test_a_digest_lists_its_alerts_in_order(make_alert: Make) -> None:
 
 
 def test_a_digest_counts_what_it_does_not_list(make_alert: Make) -> None:
-    message = digest_message([make_alert(alert_id=f"al_{n}") for n in range(LISTED + 5)])
+    message = digest_message([of(make_alert(alert_id=f"al_{n}"), seq=n) for n in range(LISTED + 5)])
     assert "and 5 more" in shown_text(message["blocks"])
     assert message["blocks"][0]["text"]["text"].startswith("🟠 25 alerts")
 
@@ -236,3 +255,21 @@ def test_buttons_say_what_they_are_about(make_alert: Make) -> None:
     assert click == Click(
         channel="desk", rule="ferries", story="st-1", headline="h-1", text="Ferries resume after storm warning lifted"
     )
+
+
+def test_a_headline_of_two_rules_is_one_line_of_a_digest_and_says_which(make_alert: Make) -> None:
+    one, other = make_alert("Ferries", matched=()), of(make_alert("Trains", matched=(), alert_id="al_2"), seq=2)
+    message = digest_message([fired(one, "ferries", "low"), other, fired(one, "weather", "critical")])
+    assert message["blocks"][0]["text"]["text"].startswith("🔴 3 alerts")
+    assert listed(message) == [
+        "🔴 Ferries  harbour.example, 12:00 UTC  weather, ferries",
+        "🟠 Trains  harbour.example, 12:00 UTC  ferries",
+    ]
+    assert shown_text(message["blocks"]).count("2025-03-03 12:00:00 UTC") == 1, "one time, where both are one"
+
+
+def test_one_headline_of_two_rules_is_no_digest(make_alert: Make) -> None:
+    alert = make_alert()
+    message = digest_message([fired(alert, "ferries", "low"), fired(alert, "weather", "critical")])
+    assert "".join(part["text"] for part in parts(message)) == "Ferries resume after storm warning lifted"
+    assert "rule `weather` | rule `ferries`" in details(message)
