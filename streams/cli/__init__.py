@@ -31,10 +31,11 @@ from streams.cli import (
     up,
     worker,
 )
-from streams.cli.common import Exit, tell_error
+from streams.cli.common import Exit, PlainGroup, tell_error
 
 app = typer.Typer(
     name="wirewatch",
+    cls=PlainGroup,
     help="Headlines in, the few alerts that matter out, once each.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column
+from typer.core import TyperGroup
 
 from connectors.embedded import EmbeddedError
 from streams.core.document import Problem, RefusedError
@@ -78,6 +80,28 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", metavar=FLAG, help="Print JSON, for programs.")]
+
+#: How pydantic, which typer asks, says that a value is none, and how it is said here.
+_IN_PLAIN_WORDS = (
+    (re.compile(r"Value error, "), ""),
+    (re.compile(r"Input should be greater than or equal to (.+)"), r"it is \1 or more"),
+    (re.compile(r"Input should be less than or equal to (.+)"), r"it is \1 or less"),
+    (re.compile(r"Input should be a valid integer.*"), "it is a whole number"),
+    (re.compile(r"Input should be a valid number.*"), "it is a number"),
+)
+
+
+class PlainGroup(TyperGroup):
+    """The commands, whose users hear in plain words that the value of an option is none."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            for theirs, ours in _IN_PLAIN_WORDS:
+                error.message = theirs.sub(ours, error.message)
+            raise
 
 
 def clock() -> datetime:

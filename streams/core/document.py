@@ -60,6 +60,18 @@ _IN_PLAIN_WORDS = {
         "write 2026-03-01T12:00:00Z, or +5m for five minutes after the one before",
     ),
     "path_type": ("is not a path", "put it in quotes"),
+    **dict.fromkeys(
+        ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
+        ("is no day", "write it like 2026-12-31"),
+    ),
+}
+
+#: Pydantic's kinds of error about a number that is too small or too large: where the bound stands, and how it is said.
+_BOUNDS = {
+    "greater_than_equal": ("ge", "{} or more"),
+    "less_than_equal": ("le", "{} or less"),
+    "greater_than": ("gt", "more than {}"),
+    "less_than": ("lt", "less than {}"),
 }
 
 
@@ -308,6 +320,11 @@ def _explain(document: Document, model: type[BaseModel], path: Path, detail: Any
     if detail["type"] in _IN_PLAIN_WORDS:
         message, hint = _IN_PLAIN_WORDS[detail["type"]]
         return document.problem(full, f"{subject} {message}{shown.replace(', not', ':', 1)}", hint)
+    if detail["type"] in _BOUNDS:
+        name, words = _BOUNDS[detail["type"]]
+        bound = detail["ctx"][name]
+        whole = int(bound) if isinstance(bound, float) and bound.is_integer() else bound
+        return document.problem(full, f"{subject} is {words.format(whole)}{shown}")
     message = detail["msg"].removeprefix("Value error, ")
     return document.problem(full, f"{subject}: {message[:1].lower()}{message[1:]}{shown}")
 

@@ -80,7 +80,7 @@ channels:
         f"channels.yaml:8:10: `url`: the URL begins with https:// or http:// and a host, {hidden}",
         "channels.yaml:9:5: unknown key `timout` (did you mean `timeout`?)",
         "channels.yaml:10:14: `timeout`: a time-out lies between 100ms and 60s, not '2h'",
-        "channels.yaml:11:18: `concurrency`: input should be less than or equal to 64, not 100",
+        "channels.yaml:11:18: `concurrency` is 64 or less, not 100",
         f"channels.yaml:12:3: `bad name` cannot name a channel {name_hint}",
         f"channels.yaml:13:3: `12` cannot name a channel {name_hint}",
         "channels.yaml:14:8: `path` is missing (add `path:`)",

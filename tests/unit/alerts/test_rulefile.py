@@ -330,9 +330,23 @@ def test_reads_when_a_rule_fires(write: Write) -> None:
     problems = refused(write("rules: [{name: a, when: oil, channels: [x], story: once, expiry: soon, stage: on}]"))
     assert [message.split(",")[0] for _, _, message in told(problems)] == [
         "`story` is 'first'",
-        "`expiry`: input should be a valid date or datetime",
+        "`expiry` is no day: 'soon'",
         "`stage` is 'staged' or 'live'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        ("expiry: 31-12-2026", "`expiry` is no day: '31-12-2026'", "write it like 2026-12-31"),
+        ("expiry: 2026", "`expiry` is no day: 2026", "write it like 2026-12-31"),
+        ("expiry: 2026-12-31T10:00:00", "`expiry` is no day: 2026-12-31T10:00:00", "write it like 2026-12-31"),
+        ("burst: {count: -1, within: 1h}", "`count` is 1 or more, not -1", ""),
+    ],
+)
+def test_a_value_that_is_none_is_refused_in_plain_words(write: Write, given: str, message: str, hint: str) -> None:
+    (problem,) = refused(write(f"rules: [{{name: a, when: oil, channels: [x], {given}}}]"))
+    assert (problem.message, problem.hint) == (message, hint)
 
 
 def test_lists_are_shared_by_the_rules_of_all_files(write: Write) -> None:

@@ -183,8 +183,8 @@ def test_a_scheduler_that_does_not_answer_is_told() -> None:
         (("--jobs", "2", "--cluster", "tcp://h:1"), "leave it out with --cluster"),
         (("--jobs", "2", "--speed", "60"), "--speed goes headline by headline"),
         (("--jobs", "2", "--through-kafka"), "--through-kafka goes headline by headline"),
-        (("--jobs", "0"), "greater than or equal to 1"),
-        (("--jobs", "100000"), "less than or equal to 64"),
+        (("--jobs", "0"), "'--jobs': it is 1 or more"),
+        (("--jobs", "100000"), "'--jobs': it is 64 or less"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options: tuple[str, ...], told_: str) -> None:

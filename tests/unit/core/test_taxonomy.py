@@ -130,7 +130,7 @@ def test_the_revision_depends_on_the_content_alone() -> None:
         (
             "all: [rivers, water]",
             "all: [rivers, water]\n    weight: 1.5",
-            "rivers.yaml:13:13: `weight`: input should be less than or equal to 1, not 1.5",
+            "rivers.yaml:13:13: `weight` is 1 or less, not 1.5",
         ),
         (
             "all: [rivers, water]",

@@ -149,7 +149,7 @@ def test_a_secret_in_a_wrong_place_is_not_repeated(tmp_path: Path, text: str) ->
         ),
         (
             {"WIREWATCH_KAFKA__PARTITIONS": "0"},
-            "WIREWATCH_KAFKA__PARTITIONS: `partitions`: input should be greater than or equal to 1, not '0'",
+            "WIREWATCH_KAFKA__PARTITIONS: `partitions` is 1 or more, not '0'",
         ),
         (
             {"WIREWATCH_KAFKA": "3", "WIREWATCH_KAFKA__GROUP": "x"},
@@ -212,7 +212,7 @@ def test_what_is_missing_beside_a_variable_is_told_as_a_variable(
 def test_a_mistake_beside_a_variable_is_told_at_its_place_in_the_file(tmp_path: Path) -> None:
     file = write(tmp_path, "kafka: {partitions: 0}\n")
     (problem,) = refused(file, WIREWATCH_KAFKA__GROUP="desk")
-    assert problem == f"{file}:1:21: `partitions`: input should be greater than or equal to 1, not 0"
+    assert problem == f"{file}:1:21: `partitions` is 1 or more, not 0"
 
 
 def test_a_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,7 @@ def test_mistakes_of_the_file_and_of_variables_come_together(tmp_path: Path) -> 
     file = write(tmp_path, "kafka: {partitions: 0, partitions: 3}\nredis: {url: 7}\n")
     problems = refused(file, WIREWATCH_KAFKA__PARTITIONS="3", WIREWATCH_DEDUPE__WINDOW="1s", WIREWATCH_RULEZ__X="1")
     assert [problem.removeprefix(f"{tmp_path}/").split(" (")[0] for problem in problems] == [
-        "wirewatch.yaml:1:21: `partitions`: input should be greater than or equal to 1, not 0",
+        "wirewatch.yaml:1:21: `partitions` is 1 or more, not 0",
         "wirewatch.yaml:1:24: `partitions` stands twice, first on line 1",
         (
             "wirewatch.yaml:2:14: `url`: a Redis URL is written like redis://host:6379/0, rediss://… for TLS, or unix:///path,"
