@@ -169,7 +169,7 @@ def _show(pick: Pick, number: int, of: int) -> None:
         text.stylize("green underline", span.start, span.end)
     why = f"nearly fires, but for [yellow]{escape(pick.lacks)}[/yellow]" if pick.lacks else "fires"
     words = f", by {escape(', '.join(pick.words))}" if pick.words else ""
-    out.print(Panel(text, title=f"{number} of {of}", title_align="left"))
+    out.print(Panel(text, title=f"{number} of {of}", title_align="left"), width=min(out.width, 120))
     out.print(f"[dim]{headline.published:%Y-%m-%d %H:%M} UTC  {escape(headline.source)}[/dim]")
     out.print(f"[bold]{escape(pick.rule.name)}[/bold] {why}{words}   [dim]{escape(pick.rule.title)}[/dim]")
     out.print(_HELP)
