@@ -8,7 +8,7 @@ was busy with all of the backlog.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import msgspec
 
@@ -18,6 +18,7 @@ from benchmarks.stream import headlines, name
 from streams.core.records import Alert, Delivery
 from streams.worker.clients import reader
 from streams.worker.history import partitions_of
+from streams.worker.lookback import records
 
 
 def run() -> Iterator[Row]:
@@ -41,17 +42,14 @@ async def delays_of(bed: Bed, project: Project) -> list[float]:
     topics, client = project.topics, {"bootstrap_servers": bed.servers}
     partitions = await partitions_of(client, [topics.alerts, topics.deliveries])
     async with reader(client, partitions) as consumer:
-        ends: Mapping[object, int] = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning()
-        while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
-            for tp, records in (await consumer.getmany(timeout_ms=500)).items():
-                for record in records:
-                    if tp.topic == topics.alerts:
-                        decided[msgspec.json.decode(record.value, type=Alert).alert_id] = record.timestamp
-                        continue
-                    delivery = msgspec.json.decode(record.value, type=Delivery)
-                    if delivery.outcome == "delivered":
-                        delivered[delivery.alert_id] = delivery.at.timestamp() * 1000
+        starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        async for record in records(consumer, starts, ends):
+            if record.topic == topics.alerts:
+                decided[msgspec.json.decode(record.value, type=Alert).alert_id] = record.timestamp
+                continue
+            delivery = msgspec.json.decode(record.value, type=Delivery)
+            if delivery.outcome == "delivered":
+                delivered[delivery.alert_id] = delivery.at.timestamp() * 1000
     if decided.keys() != delivered.keys():
         raise RuntimeError(f"{len(decided)} alerts were decided, and {len(delivered)} delivered")
     return [delivered[alert] - decided[alert] for alert in decided]
