@@ -38,7 +38,7 @@ from streams.worker.publish import BatchProducer, Output, PublishError, Refused
 from streams.worker.reload import Current
 from streams.worker.rules import InForce
 from streams.worker.topics import Topics
-from streams.worker.turns import in_turns
+from streams.worker.turns import IN_A_TURN, in_turns
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -381,7 +381,7 @@ class Deliver:
 
 
 class Runner:
-    """Runs one stage over a Faust stream of chunks."""
+    """Runs one stage over a Faust stream of chunks. Those of a worker share ``at_work``, so that one has its turn at a time."""
 
     def __init__(
         self,
@@ -391,6 +391,7 @@ class Runner:
         on_step: OnStep,
         confirm: Callable[[], Awaitable[None]] | None = None,
         on_failure: OnFailure = lambda _part, _error: None,
+        at_work: asyncio.Lock | None = None,
     ) -> None:
         self._stage = stage
         self._app = app
@@ -398,6 +399,7 @@ class Runner:
         self._on_step = on_step
         self._confirm = confirm
         self._on_failure = on_failure
+        self._at_work = at_work or asyncio.Lock()
         self._unconfirmed: asyncio.Queue[tuple[Any, Chunk]] = asyncio.Queue()
         self._held = 0  # records of those chunks, and of those that are being confirmed
         self._fewer_held = asyncio.Event()
@@ -436,7 +438,7 @@ class Runner:
         step = self._on_step
         try:
             step(self._stage.name, "consumed")
-            outputs = await keep_trying(self._stage.work, records, chunk=newest, what=self._stage.name)
+            outputs = await keep_trying(self._work, records, chunk=newest, what=self._stage.name)
             step(self._stage.name, "decided")
             while outputs:
                 outputs = await keep_trying(self._publish, outputs, chunk=newest, what="publish")
@@ -462,6 +464,16 @@ class Runner:
         while self._held > MOST_UNCONFIRMED:
             self._fewer_held.clear()
             await self._fewer_held.wait()
+
+    async def _work(self, records: Records) -> Sequence[Output]:
+        """What comes of some records. Stages with much to do work one after the other; a few records do not wait.
+
+        Meanwhile more comes together for the others, and between two parts of the work a request needs one turn fewer.
+        """
+        if len(records) <= IN_A_TURN:
+            return await self._stage.work(records)
+        async with self._at_work:
+            return await self._stage.work(records)
 
     def _let_go(self, events: Sequence[Any]) -> None:
         consumer: ChunkConsumer = self._app.consumer

@@ -114,6 +114,7 @@ class Worker:
         self.app = create_app(plan)
         self._failed = asyncio.Event()
         self._failures: list[CrashedError] = []
+        self._at_work = asyncio.Lock()
         self._redis = open_redis(plan.redis_url, plan.redis_options)
         self._outbox: Outbox = RedisOutbox(self._redis, prefix=plan.redis_prefix)
         for notifier in plan.notifiers.values():
@@ -180,7 +181,7 @@ class Worker:
                 raise
 
     def _agent(self, topics: Sequence[str], stage: Stage, confirm: Callable[[], Awaitable[None]] | None = None) -> None:
-        runner = Runner(stage, self.app, self._plan.clock, self._plan.on_step, confirm, self._fail)
+        runner = Runner(stage, self.app, self._plan.clock, self._plan.on_step, confirm, self._fail, self._at_work)
         channel = self.app.topic(*topics, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name=stage.name)(runner.run)
         if confirm is not None:

@@ -1,4 +1,4 @@
-"""An agent whose work is confirmed later does not run on for ever."""
+"""When an agent works: not for ever ahead of what is confirmed, and one at a time where there is much to do."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from streams.worker.agents import Records, Refusals, Runner
 from streams.worker.chunks import Chunk
 from streams.worker.publish import Output
 from streams.worker.topics import Topics
+from streams.worker.turns import IN_A_TURN
 
 PARTITION = TP("alerts", 0)
 
@@ -31,6 +32,19 @@ class Deliver:
 
     async def work(self, records: Records) -> list[Output]:
         self.worked += len(records)
+        return []
+
+
+class Busy(Deliver):
+    """A stage that works until it may stop."""
+
+    def __init__(self, may_stop: asyncio.Event) -> None:
+        super().__init__()
+        self._may_stop = may_stop
+
+    async def work(self, records: Records) -> list[Output]:
+        await super().work(records)
+        await self._may_stop.wait()
         return []
 
 
@@ -97,3 +111,21 @@ async def test_an_agent_waits_while_too_much_is_unconfirmed(how: str) -> None:
         assert {event.state for event in events} == {"let go"}
     running[1].cancel()
     await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_stages_with_much_to_do_work_one_after_the_other_and_a_few_records_do_not_wait() -> None:
+    may_stop, at_work = asyncio.Event(), asyncio.Lock()
+    app: Any = SimpleNamespace()
+    stages = [Busy(may_stop), Deliver(), Deliver()]
+    sizes = [1000, 1000, IN_A_TURN]
+    running = []
+    for stage, size in zip(stages, sizes, strict=True):
+        runner = Runner(
+            stage, app, lambda: datetime(2025, 3, 3, 12, tzinfo=UTC), lambda _agent, _step: None, at_work=at_work
+        )
+        running.append(asyncio.create_task(runner.run(Stream([Event(size, asyncio.Event())]))))
+        await settled()
+    assert [stage.worked for stage in stages] == [1000, 0, IN_A_TURN]
+    may_stop.set()
+    await asyncio.gather(*running)
+    assert [stage.worked for stage in stages] == sizes
