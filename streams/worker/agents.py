@@ -433,6 +433,12 @@ class Runner:
             await self._take(waiting)
 
     async def _take(self, events: Sequence[Any]) -> None:
+        stale = [event for event in events if event.value.released.is_set()]
+        if stale:  # they are handed out again, here or to another worker
+            self._let_go(stale)
+            events = [event for event in events if not event.value.released.is_set()]
+        if not events:
+            return
         newest: Chunk = events[-1].value  # released last
         records = [record for event in events for record in event.value.records]
         step = self._on_step

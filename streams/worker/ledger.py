@@ -137,14 +137,18 @@ class _Window:
         self._watermark = 0
 
     async def decide(self, candidates: Sequence[Candidate]) -> list[Entry]:
-        """One entry a candidate, tentatively; those of positions that were decided before have their number."""
+        """One entry a candidate, tentatively; those of positions that were decided before have their number.
+
+        A position may be there twice: a rebalance hands records out again while they still wait. It has one entry.
+        """
         entries = []
+        here: dict[str, Entry] = {}
         try:
             async for some in in_turns(candidates):
                 for candidate in some:
-                    entry = self.by_position.get(candidate.position)
+                    entry = self.by_position.get(candidate.position) or here.get(candidate.position)
                     if entry is None:
-                        entry = self.deduper.decide(candidate)
+                        entry = here[candidate.position] = self.deduper.decide(candidate)
                         self.deduper.remember(entry)
                     entries.append(entry)
         except (
@@ -211,7 +215,7 @@ class Ledger:
             if not self._epoch:
                 await self._join()
             entries = [] if asking else await self._window.decide(candidates)
-            fresh = [entry for entry in entries if not entry.seq]
+            fresh = list({entry.position: entry for entry in entries if not entry.seq}.values())
             if not asking and not fresh:
                 return entries
             word, answer = await self._send(fresh)
@@ -251,8 +255,8 @@ class Ledger:
             for number, entry in enumerate(fresh, start=1)
         ]
         self._window.settle(numbered, last)
-        following = iter(numbered)
-        return [entry if entry.seq else next(following) for entry in entries]
+        of_position = {entry.position: entry for entry in numbered}
+        return [entry if entry.seq else of_position[entry.position] for entry in entries]
 
     def _take_up(self, items: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
         """Read what other workers appended."""

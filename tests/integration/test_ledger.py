@@ -66,6 +66,13 @@ async def test_decisions_have_rising_numbers_without_gaps(ledger: Callable[[], L
     assert then[0].related_to == "headlines.raw:0:1"
 
 
+async def test_a_position_that_is_handed_out_twice_at_once_has_one_decision(ledger: Callable[[], Ledger]) -> None:
+    twice = [candidate(0, 0, "Port shut"), candidate(0, 1, "Ship held"), candidate(0, 0, "Port shut")]
+    first, other, again = await ledger().decide(twice)
+    assert first == again
+    assert (first.verdict, other.verdict, other.seq - first.seq) == ("first", "first", 1)
+
+
 async def test_duplicates_at_the_same_instant_on_many_workers_give_one_unique_headline(
     ledger: Callable[[], Ledger],
 ) -> None:

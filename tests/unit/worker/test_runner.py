@@ -129,3 +129,13 @@ async def test_stages_with_much_to_do_work_one_after_the_other_and_a_few_records
     may_stop.set()
     await asyncio.gather(*running)
     assert [stage.worked for stage in stages] == sizes
+
+
+async def test_chunks_that_were_released_while_they_waited_are_let_go_unworked() -> None:
+    released, held = asyncio.Event(), asyncio.Event()
+    released.set()
+    stage, events = Deliver(), [Event(3, released), Event(4, held)]
+    app: Any = SimpleNamespace(consumer=SimpleNamespace(let_go=lambda message: message.let_go(message)))
+    runner = Runner(stage, app, lambda: datetime(2025, 3, 3, 12, tzinfo=UTC), lambda _agent, _step: None)
+    await runner.run(Stream(events))
+    assert (stage.worked, [event.state for event in events]) == (4, ["let go", "acknowledged"])

@@ -47,3 +47,11 @@ async def test_a_decision_that_is_cancelled_half_way_leaves_nothing_behind() -> 
     await asyncio.wait([deciding])
     assert deciding.cancelled()
     assert {entry.verdict for entry in await window.decide(candidates)} == {"first"}
+
+
+async def test_a_position_that_is_there_twice_is_decided_once() -> None:
+    window = _Window(ExactDeduper(timedelta(hours=72)), keep_ms=1)
+    told = Candidate("h-1", "headlines.raw:0:1", NOON, Headline(headline="Oil rises", published=NOON))
+    one, again = await window.decide([told, told])
+    assert one is again
+    assert one.verdict == "first"
