@@ -22,6 +22,7 @@ import structlog
 
 from alerts.health import Health
 from alerts.notify.interface import Attempt, BatchNotifier, Dead, Notifier, Result, Retry, Sent
+from alerts.outage import Outage
 from alerts.outbox import Leased, Outbox, OutboxError, Outcome
 from alerts.outbox.interface import TERMINAL_TTL
 from streams.core.records import Alert, Delivery
@@ -190,29 +191,21 @@ class Dispatcher:
         await self._stopped.wait()
 
 
-class _Outage:
-    """Says once that something is away, and once that it is back."""
+class _Outage(Outage):
+    """An outage, and how long to pause before the next try: longer each time."""
 
     def __init__(self, what: str) -> None:
-        self._what = what
+        super().__init__(what, back="info")
         self._next_pause = _FIRST_PAUSE
-        self._away = False
 
-    def begins(self, error: Exception) -> float:
+    def pause(self, error: Exception) -> float:
         """Note a failure; gives the seconds to pause before another try."""
-        if not self._away:
-            log.warning("away, waiting", what=self._what, error=repr(error))
-            self._away = True
+        if not self.away:
             self._next_pause = _FIRST_PAUSE
+        self.begins(error)
         pause = self._next_pause
         self._next_pause = min(pause * 2, _LONGEST_PAUSE)
         return pause
-
-    def ends(self) -> None:
-        """Note that it works."""
-        if self._away:
-            log.info("back", what=self._what)
-            self._away = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +273,7 @@ class _Pool:
         try:
             jobs = await setting.outbox.lease(self._channel, setting.clock(), self._lease_for, limit, self._batch)
         except OutboxError as error:
-            await _sleep(setting.outage.begins(error))
+            await _sleep(setting.outage.pause(error))
             return []
         setting.outage.ends()
         _heed_cancellation()  # a group that is being cancelled takes no more tasks
@@ -376,7 +369,7 @@ class _Pool:
                 held = await setting.outbox.finish(leased, deliveries, due=due, excused=excused)
             except OutboxError as error:
                 self._unfinished.add(leased.message)
-                await _sleep(min(setting.outage.begins(error), _UNFINISHED_PAUSE))
+                await _sleep(min(setting.outage.pause(error), _UNFINISHED_PAUSE))
             else:
                 self._unfinished.discard(leased.message)
                 setting.outage.ends()
@@ -480,13 +473,13 @@ class _Recorder:
                 for outcome in await self._outbox.unpublished(channel, before):
                     self.add(outcome)
         except OutboxError as error:
-            await _sleep(self._outbox_outage.begins(error))
+            await _sleep(self._outbox_outage.pause(error))
 
     async def _publish(self, batch: Sequence[Outcome]) -> None:
         try:
             await self._record([outcome.delivery for outcome in batch])
         except Exception as error:  # noqa: BLE001 - whatever keeps them out of Kafka, the outbox has them
-            await _sleep(self._kafka_outage.begins(error))
+            await _sleep(self._kafka_outage.pause(error))
             return
         self._kafka_outage.ends()
         self._on_step("outbox", "recorded")
@@ -498,7 +491,7 @@ class _Recorder:
             await self._outbox.published(ids)
         except OutboxError as error:
             # They stay noted, and a later sweep publishes them once more: better twice than never.
-            await _sleep(self._outbox_outage.begins(error))
+            await _sleep(self._outbox_outage.pause(error))
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -10,9 +10,9 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
 from alerts.health import DISABLE_AFTER, Disabled, Health, HealthStore, Seen, notice
+from alerts.outage import Outage
 from streams.core.records import Alert
 from streams.worker.agents import is_cancelled
-from streams.worker.outage import Outage
 from streams.worker.publish import PublishError
 
 #: How often it is told and asked, seconds.

@@ -1,4 +1,4 @@
-"""Says once that something is away, and once that it is back; and watches whether Kafka answers at all.
+"""Watches whether Kafka answers at all.
 
 Each of Kafka's clients waits and asks again by itself, for minutes and without a word, where a broker keeps its
 connections and does not answer. A look every few seconds, with a client of its own, tells of that within seconds.
@@ -8,42 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
-import structlog
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from alerts.outage import Outage
 from streams.worker.agents import is_cancelled
 from streams.worker.clients import started
-
-log = structlog.get_logger(__name__)
 
 #: Seconds from one look to the next, and how long Kafka may take to answer it.
 EVERY, PATIENCE = 2.0, 3.0
 #: Who has not answered for so long is told of, seconds: longer than a broker takes to hand over to another.
 SILENT_FOR = 10.0
-
-
-class Outage:
-    """Tells the log of one thing, where it goes away and where it comes back; at ``level``, both."""
-
-    def __init__(self, what: str, level: Literal["warning", "info"] = "warning") -> None:
-        self._what = what
-        self._level = level
-        self._away = False
-
-    def begins(self, error: Exception, **told: object) -> None:
-        """It does not work."""
-        if not self._away:
-            self._away = True
-            getattr(log, self._level)("away, waiting", what=self._what, **told, error=repr(error))
-
-    def ends(self) -> None:
-        """It works."""
-        if self._away:
-            self._away = False
-            getattr(log, self._level)("back", what=self._what)
 
 
 class KafkaWatch:

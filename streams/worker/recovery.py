@@ -12,6 +12,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from alerts.outage import Outage
 from alerts.outbox import Outbox
 from alerts.outbox.interface import REVIVED
 from streams.core.records import Alert, Delivery
@@ -19,7 +20,6 @@ from streams.worker.agents import is_cancelled
 from streams.worker.clients import reader
 from streams.worker.history import partitions_of
 from streams.worker.lookback import kept_since, offsets_at, records
-from streams.worker.outage import Outage
 from streams.worker.topics import Topics
 
 log = structlog.get_logger(__name__)

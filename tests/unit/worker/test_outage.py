@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from aiokafka.errors import KafkaConnectionError
 from structlog.testing import capture_logs
 
-from streams.worker.outage import SILENT_FOR, KafkaWatch, Outage
+from alerts.outage import Outage
+from streams.worker.outage import SILENT_FOR, KafkaWatch
 
 
 @dataclass
