@@ -21,7 +21,7 @@ from pydantic import PlainValidator
 
 from alerts import render
 from alerts.notify.interface import Attempt, ChannelError, ChannelSettings, Dead, Result, Retry, Sent
-from alerts.notify.thread import in_thread
+from alerts.notify.thread import OneAtATime
 from alerts.notify.webhook import Timeout, read_secret
 from alerts.secret import Reference, reference
 from streams.core.records import Alert, Severity, Status
@@ -95,7 +95,7 @@ class AppriseNotifier:
         self._apprise.add(service)
         self._markdown = service.notify_format == apprise.NotifyFormat.MARKDOWN
         self._room = max(int(service.body_maxlen) - 50, 100)
-        self._busy = threading.Event()
+        self._thread = OneAtATime("apprise")
         #: As many alerts as a message has room for, a line each.
         self.batch = min(max(self._room // (_LINE + _SOURCE), 1), 20)
 
@@ -117,12 +117,11 @@ class AppriseNotifier:
         return await self._tell(title, body, TYPES[_worst(alerts)])
 
     async def _tell(self, title: str, body: str, kind: str) -> Result:
-        if self._busy.is_set():
+        if self._thread.busy:
             return Retry(f"{self._name}: an attempt of before has not ended yet")
-        self._busy.set()
         try:
             async with asyncio.timeout(self.timeout):
-                taken, status = await in_thread(lambda: self._notify(title, body, kind), "apprise")
+                taken, status = await self._thread.do(lambda: self._notify(title, body, kind))
         except TimeoutError:
             return Retry(f"no answer from {self._name} within {self.timeout:g} s")
         if taken:
@@ -131,13 +130,10 @@ class AppriseNotifier:
         return Dead(reason, status) if status == 410 else Retry(reason, None, status)
 
     def _notify(self, title: str, body: str, kind: str) -> tuple[bool, int | None]:
-        try:
-            body_format = "markdown" if self._markdown else "text"
-            taken = bool(self._apprise.notify(body=body, title=title, notify_type=kind, body_format=body_format))
-            status = _statuses.take()
-            return taken, None if taken else status
-        finally:
-            self._busy.clear()
+        body_format = "markdown" if self._markdown else "text"
+        taken = bool(self._apprise.notify(body=body, title=title, notify_type=kind, body_format=body_format))
+        status = _statuses.take()
+        return taken, None if taken else status
 
     async def probe(self) -> str:
         """Apprise can look at no service without sending."""

@@ -6,7 +6,6 @@ import asyncio
 import io
 import os
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TextIO
@@ -17,7 +16,7 @@ from rich.text import Text
 
 from alerts import render
 from alerts.notify.interface import Attempt, ChannelSettings, Result, Retry, Sent
-from alerts.notify.thread import in_thread
+from alerts.notify.thread import OneAtATime
 from streams.core.records import Alert, Severity
 
 _STYLES: dict[Severity, str] = {
@@ -52,17 +51,16 @@ class StdoutNotifier:
         self._console = Console(file=stream, soft_wrap=True, highlight=False, markup=False, emoji=False)
         self._stream = stream
         self._as_json = as_json
-        self._busy = threading.Event()
+        self._thread = OneAtATime("stdout")
 
     async def send(self, alert: Alert, attempt: Attempt) -> Result:
         """Print the alert, in a thread, for whoever reads may hold it up. What is not through in time may come all the same."""
-        if self._busy.is_set():
+        if self._thread.busy:
             return Retry("standard output takes nothing: a line of before waits")
         line = self._line(alert)
-        self._busy.set()
         try:
             async with asyncio.timeout(self.timeout):
-                await in_thread(lambda: self._write(line), "stdout")
+                await self._thread.do(lambda: _write(self._stream, line))
         except TimeoutError:
             return Retry(f"standard output takes nothing within {self.timeout:g} s")
         except OSError as error:
@@ -77,12 +75,6 @@ class StdoutNotifier:
         with self._console.capture() as printed:
             self._console.print(_styled(alert))
         return printed.get()
-
-    def _write(self, line: str) -> None:
-        try:
-            _write(self._stream, line)
-        finally:
-            self._busy.clear()
 
     async def probe(self) -> str:
         """There is always a standard output."""

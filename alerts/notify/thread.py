@@ -10,12 +10,35 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def in_thread(work: Callable[[], T], name: str) -> T:
-    """Do ``work`` in a thread of that name. Whoever stops waiting does not stop the thread.
+class OneAtATime:
+    """Does one piece of work after the other, each in a thread of a name. Ask whether it is ``busy`` before."""
 
-    Raises:
-        Exception: what ``work`` raises.
-    """
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._busy = threading.Event()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread still works, though nobody may wait for it any more."""
+        return self._busy.is_set()
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Do ``work``. Whoever stops waiting does not stop the thread.
+
+        Raises:
+            Exception: what ``work`` raises.
+        """
+        self._busy.set()
+        return await _in_thread(lambda: self._done(work), self._name)
+
+    def _done(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        finally:
+            self._busy.clear()
+
+
+async def _in_thread(work: Callable[[], T], name: str) -> T:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 

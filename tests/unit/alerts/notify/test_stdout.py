@@ -122,7 +122,7 @@ async def test_a_pipe_that_nobody_reads_holds_up_nothing_else(make_alert: Callab
         )
         line = render.line(make_alert()).encode() + b"\n"
         assert (await asyncio.to_thread(reader.readline)).endswith(line)
-        while notifier._busy.is_set():  # noqa: ASYNC110 - a thread tells no event of ours
+        while notifier._thread.busy:  # noqa: ASYNC110 - a thread tells no event of ours
             await asyncio.sleep(0.01)
         assert await notifier.send(make_alert(), ATTEMPT) == Sent()
         assert await asyncio.to_thread(reader.readline) == line
