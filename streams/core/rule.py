@@ -108,9 +108,12 @@ class Rule:
 
     def concerns(self, headline: Classified) -> bool:
         """Whether the rule is about such a headline, whatever its words: of that kind, and no later than the expiry."""
-        if self.story != "every" and self.story != _STORY_OF_KIND[headline.kind]:
+        if not self._is_of(headline):
             return False
         return self.expiry is None or not self.over(headline.moment.astimezone(UTC).date())
+
+    def _is_of(self, headline: Classified) -> bool:
+        return self.story == "every" or self.story == _STORY_OF_KIND[headline.kind]
 
     def over(self, day: date) -> bool:
         """Whether ``day``, in UTC, comes after the expiry."""
@@ -119,7 +122,7 @@ class Rule:
     def bars(self, headline: Classified) -> list[str]:
         """What keeps such a headline out, whatever its words, for a person; nothing where `concerns` is true."""
         found = []
-        if self.story != "every" and self.story != _STORY_OF_KIND[headline.kind]:
+        if not self._is_of(headline):
             kind = "an update" if headline.kind == "update" else "the first of its story"
             found.append(f"the rule is about `story: {self.story}`, and the headline is {kind}")
         if self.over(headline.moment.astimezone(UTC).date()):

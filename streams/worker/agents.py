@@ -350,10 +350,7 @@ class Deliver:
             for record in some:
                 try:
                     alert = self._decode(record.value or b"")
-                except (
-                    ValueError,
-                    RecursionError,
-                ) as error:  # msgspec's errors, and those of bad UTF-8, are ValueErrors
+                except (ValueError, RecursionError) as error:  # msgspec's, and of bad UTF-8
                     ended.append(self.refusals.refuse(record, f"not a record of alerts: {error}"))
                     continue
                 if alert.suppressed is None:

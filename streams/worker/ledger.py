@@ -151,9 +151,7 @@ class _Window:
                         entry = here[candidate.position] = self.deduper.decide(candidate)
                         self.deduper.remember(entry)
                     entries.append(entry)
-        except (
-            BaseException
-        ):  # also if the task is cancelled: what stays tentative would make repeats of the next try's
+        except BaseException:  # also a cancellation: what stayed tentative would make repeats of the next try's
             self.deduper.rollback()
             raise
         return entries
