@@ -112,13 +112,15 @@ class Timing:
 
     ``poll`` is the most between two looks for what is due by itself: retries, and what other workers scheduled.
     ``lease_margin`` is how much longer than its notifier's time-out an alert is leased. Outcomes noted longer ago than
-    ``abandoned``, and still not published, were left by a worker that died; every ``sweep`` they are looked for.
+    ``abandoned``, and still not published, were left by a worker that died; every ``sweep`` they are looked for. ``gather``
+    is how long an outcome waits for others to be published with, for nobody waits for it.
     """
 
     poll: float = 0.5
     lease_margin: float = 15.0
     abandoned: float = 60.0
     sweep: float = 30.0
+    gather: float = 0.05
 
 
 class Dispatcher:
@@ -231,6 +233,7 @@ class _Pool:
         self._notifier = notifier
         self._setting = setting
         self._wake = asyncio.Event()
+        self._may_wait = True  # whether an alert may be due that no sender was free for, or that could not be leased
         self._sending = 0
         self._unfinished: set[str] = set()
         self._lease_for = timedelta(seconds=notifier.timeout + setting.timing.lease_margin)
@@ -248,16 +251,17 @@ class _Pool:
                 self._wake.clear()
                 free = self._health.room(self._setting.clock(), self._sending, self._notifier.concurrency)
                 pause = self._pause()
+                self._may_wait = True
                 for leased in await self._lease(free) if free and not pause and not self._unfinished else ():
                     self._sending += 1
                     group.create_task(self._deliver(leased)).add_done_callback(self._sent)
-                # Now all senders are busy, or nothing more is due: a sender that ends wakes the pool, and a
-                # kick does.
+                # Now nothing more is due, and a kick wakes the pool; or something may be, and a sender that ends does, too.
                 await _wait(self._wake, pause or self._setting.timing.poll)
 
     def _sent(self, _: asyncio.Task[None]) -> None:
         self._sending -= 1
-        self._wake.set()
+        if self._may_wait:
+            self._wake.set()
 
     def _pause(self) -> float:
         """The seconds for which the receiver still asks to be left alone."""
@@ -277,6 +281,7 @@ class _Pool:
             return []
         setting.outage.ends()
         _heed_cancellation()  # a group that is being cancelled takes no more tasks
+        self._may_wait = len(jobs) >= limit
         return jobs
 
     async def _deliver(self, leased: Leased) -> None:
@@ -438,6 +443,7 @@ class _Recorder:
         self._kafka_outage = _Outage("recording deliveries")
         self._waiting: list[Outcome] = []
         self._wake = asyncio.Event()
+        self._leaving = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -449,6 +455,7 @@ class _Recorder:
 
     async def drain(self, within: float) -> None:
         """Wait until all is published, so many seconds at most; the rest is left to another worker."""
+        self._leaving.set()
         await _wait(self._empty, within)
 
     async def run(self) -> None:
@@ -460,11 +467,13 @@ class _Recorder:
                 next_sweep = loop.time() + self._timing.sweep
                 await self._sweep()
             self._wake.clear()
-            if self._waiting:
-                await self._publish(self._waiting[:_RECORD_AT_ONCE])
-            else:
+            if not self._waiting:
                 self._empty.set()
                 await _wait(self._wake, self._timing.sweep)
+            if 0 < len(self._waiting) < _RECORD_AT_ONCE:
+                await _wait(self._leaving, self._timing.gather)
+            if self._waiting:
+                await self._publish(self._waiting[:_RECORD_AT_ONCE])
 
     async def _sweep(self) -> None:
         before = self._clock() - timedelta(seconds=self._timing.abandoned)

@@ -61,6 +61,9 @@ def run(config: Path | None) -> None:
     # What is here by now stays, and what comes and goes with a chunk is too much to look through every 700 objects.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    # A thread may be compiling rules that changed. The loop, which gives up the interpreter at every request, would wait
+    # for its turn five milliseconds each time, as is the default.
+    sys.setswitchinterval(0.0005)
     try:
         uvloop.run(main())
     except CrashedError:  # with its traceback in the log

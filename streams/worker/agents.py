@@ -51,6 +51,8 @@ AT_ONCE = 1_000
 MOST_UNCONFIRMED = 10_000
 #: Places in the log that one record tells at most: some 14,000 bytes.
 PLACES_AT_ONCE = 200
+#: How long a chunk waits for others to be confirmed with, seconds: nothing waits for it but its acknowledgement.
+GATHER = 0.05
 #: Waits between two tries, seconds: doubled from the first to the last.
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
 
@@ -517,6 +519,8 @@ class Runner:
     async def _acknowledge_when(self, confirm: Callable[[], Awaitable[None]]) -> None:
         while not is_cancelled():
             batch = [await self._unconfirmed.get()]
+            if self._held < AT_ONCE:
+                await asyncio.sleep(GATHER)
             while not self._unconfirmed.empty():
                 batch.append(self._unconfirmed.get_nowait())
             chunk = batch[-1][1]

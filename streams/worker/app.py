@@ -44,7 +44,7 @@ from streams.worker.agents import (
     is_cancelled,
 )
 from streams.worker.caretaker import Caretaker
-from streams.worker.chunks import ChunkConsumer
+from streams.worker.chunks import ChunkApp, ChunkConsumer
 from streams.worker.clients import open_redis, started
 from streams.worker.correlation import CorrelationLog
 from streams.worker.health import HealthWatch
@@ -64,8 +64,8 @@ log = structlog.get_logger(__name__)
 #: How long Kafka may take to let a worker go, seconds; where it is away, its client waits a minute.
 STOPPING = 10.0
 
-#: Chunks that may wait for an agent before its partitions are no longer fetched.
-CHUNKS_AHEAD = 8
+#: Records that may wait for an agent before its partitions are no longer fetched: eight full chunks.
+RECORDS_AHEAD = 8_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,7 +322,7 @@ def create_app(plan: Plan) -> faust.App:
     """A Faust app with the settings that lose no headline; ``docs/reference/faust.md`` explains each."""
     servers = plan.kafka["bootstrap_servers"].split(",")
     plan.data_dir.mkdir(parents=True, exist_ok=True)
-    app = faust.App(
+    app = ChunkApp(
         plan.group,
         broker=[f"kafka://{server}" for server in servers],
         broker_credentials=_credentials(plan.kafka),
@@ -342,7 +342,7 @@ def create_app(plan: Plan) -> faust.App:
         consumer_metadata_max_age_ms=5_000,
         processing_guarantee="at_least_once",
         stream_wait_empty=True,
-        stream_buffer_maxsize=CHUNKS_AHEAD,
+        stream_buffer_maxsize=RECORDS_AHEAD,
         topic_disable_leader=True,
         topic_allow_declare=False,
         key_serializer="raw",

@@ -1,9 +1,9 @@
 """Chunked consumption: one Faust event for all that a fetch returned of one partition.
 
-Stock Faust runs four asyncio tasks for every record and keeps its acknowledgements a record at a time, in a way that
-can commit what was never processed (``docs/reference/faust.md``). :class:`ChunkConsumer` replaces the methods listed in
-:data:`REPLACED`, whose upstream source ``tests/unit/worker/test_chunks.py`` pins by a fingerprint, and leaves
-everything else to Faust:
+Stock Faust runs four asyncio tasks for every record, fetches in a thread of its own, and keeps its acknowledgements a
+record at a time, in a way that can commit what was never processed (``docs/reference/faust.md``). :class:`ChunkConsumer`
+replaces the methods listed in :data:`REPLACED`, whose upstream source ``tests/unit/worker/test_chunks.py`` pins by a
+fingerprint, and leaves everything else to Faust:
 
 - an event is a :class:`Chunk`: the raw records of one partition, one after the other, as many as the fetch returned
   up to ``chunk_size``. It never waits to fill up, so a lone headline goes through at once;
@@ -11,7 +11,8 @@ everything else to Faust:
   unacknowledged one before it;
 - a commit that failed is tried again, and takes nothing down with it;
 - a partition is told of when a chunk of it has been in hand for long, not when none has come for long;
-- a partition that is taken away releases the chunks in hand: whoever works on them can see it and let go.
+- a partition that is taken away releases the chunks in hand: whoever works on them can see it and let go;
+- the consumer is in the worker's one loop.
 """
 
 from __future__ import annotations
@@ -19,18 +20,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import faust
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
-from faust.types import TP
+from faust.types import TP, EventT, ServiceT
 from faust.types.tuples import ConsumerMessage, Message
+from mode.threads import QueueServiceThread, ServiceThread
+from mode.utils.futures import maybe_async
+from mode.utils.queues import ThrowableQueue
 
 log = structlog.get_logger(__name__)
 _faust = logging.getLogger("faust.chunks")  # what Faust says of our classes belongs with the rest of Faust
@@ -45,12 +50,17 @@ REPLACED: tuple[tuple[type, str], ...] = (
     (BaseConsumer, "_add_gap"),
     (BaseConsumer, "_commit_tps"),
     (BaseConsumer, "_filter_tps_with_pending_acks"),
-    (BaseConsumer, "_drain_messages"),  # not replaced, but its reading of offsets is relied on
+    (BaseConsumer, "_drain_messages"),
     (Consumer, "verify_event_path"),
     (AIOKafkaConsumerThread, "_commit"),
     (AIOKafkaConsumerThread, "close"),
     (AIOKafkaConsumerThread, "seek_to_committed"),
     (AIOKafkaConsumerThread, "_create_worker_consumer"),
+    (QueueServiceThread, "call_thread"),
+    (ServiceThread, "_gather_remaining_tasks"),
+    (ServiceThread, "_start_thread"),
+    (ServiceThread, "start"),  # these two are not replaced, but say what is asked of a thread
+    (ServiceThread, "stop"),
 )
 
 
@@ -78,6 +88,44 @@ class Chunk:
 
     def __len__(self) -> int:
         return len(self.records)
+
+
+class ChunkQueue(ThrowableQueue[EventT[Any]]):
+    """The chunks that wait for an agent. It is full by the records in them: a chunk may have one, or a thousand.
+
+    Where a queue is full, its partitions are fetched no further, and for up to 100 ms no other of the same broker either:
+    aiokafka gives who consumes them so much time.
+    """
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._records = 0
+
+    def _put(self, item: EventT[Any]) -> None:
+        super()._put(item)
+        self._records += len(item.value)
+
+    def _get(self) -> EventT[Any]:
+        event: EventT[Any] = super()._get()
+        self._records -= len(event.value)
+        return event
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        super().clear()
+        self._records = 0
+
+    def qsize(self) -> int:
+        """How many records wait."""
+        return self._records
+
+
+class ChunkApp(faust.App):
+    """A Faust app whose agents take chunks."""
+
+    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> ChunkQueue:  # noqa: N802
+        """The queue of an agent, ``maxsize`` in records."""
+        return ChunkQueue(maxsize or 0, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
 
 @dataclass(slots=True)
@@ -130,10 +178,42 @@ class Overdue:
         return now - since
 
 
+class InLoop:
+    """In place of the thread in which Faust has its consumer: a task of the loop that all else is on.
+
+    Two threads take turns at the interpreter's lock, and each turn waits until the other thread lets go of it and this one
+    is woken on its processor: for every fetch, and a headline is fetched four times (``docs/adr/0009-one-loop.md``).
+    """
+
+    def __init__(self, service: ServiceThread) -> None:
+        self._service = service
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; called once, as of a thread."""
+        self._task = self._service.parent_loop.create_task(self._serve())
+
+    def stop(self) -> None:
+        """Nothing: who calls this has waited for the service's end already."""
+
+    async def _serve(self) -> None:
+        try:
+            await self._service._serve()  # noqa: SLF001 - what the thread would run
+        except Exception:  # noqa: BLE001 - it has told of it, as a thread would have
+            self._service.set_shutdown()
+
+
 class ChunkThread(AIOKafkaConsumerThread):
-    """The thread that talks to Kafka. A commit that fails is reported, not fatal."""
+    """What talks to Kafka, in our own loop in spite of its name. A commit that fails is reported, not fatal."""
 
     logger = _faust
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call it here and now."""
+        return await maybe_async(fun(*args, **kwargs))
+
+    async def _gather_remaining_tasks(self) -> None:
+        """Nothing. In a loop of its own, every task that is left would be one of the consumer's, and be cancelled."""
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -193,7 +273,7 @@ class ChunkConsumer(Consumer):
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> ChunkThread:
-        return ChunkThread(self, loop=self.loop, beacon=self.beacon)
+        return ChunkThread(self, loop=self.loop, thread_loop=self.loop, Worker=InLoop, beacon=self.beacon)
 
     # Fetching
 
@@ -214,6 +294,34 @@ class ChunkConsumer(Consumer):
                 if not self._still(generation):
                     return
                 yield tp, self._hand_out(tp, batch[start : start + self.chunk_size])
+
+    async def _drain_messages(self, fetcher: ServiceT) -> None:
+        """Hand what is fetched to the agents, until the fetcher stops.
+
+        All chunks of a fetch are handed over in one turn of the loop, so that an agent finds those of all its partitions,
+        and works on them together. Faust has two tasks for each, and an agent would be at work on the first before the
+        second is there.
+        """
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                await asyncio.sleep(0)  # what has been fetched already is handed over without one
+                async for tp, message in self.getmany(timeout=1.0):
+                    if message.offset < (self._read_offset[tp] or 0):
+                        continue  # from before a seek
+                    if self._has_room(tp):
+                        await self.callback(message)
+                    else:
+                        await self.wait_first(self.callback(message), self.suspend_flow.wait())
+                    self._read_offset[tp] = message.offset
+        except (ConsumerStoppedError, asyncio.CancelledError):
+            if not self.app.should_stop:
+                raise
+
+    def _has_room(self, tp: TP) -> bool:
+        """Whether the agents take another chunk of a partition at once."""
+        conductor: Any = self.app.topics
+        channels = conductor._tp_index.get(tp, ())  # noqa: SLF001 - Faust offers no other way to its queues
+        return self.app.flow_control.is_active() and not any(channel.queue.full() for channel in channels)
 
     def _still(self, generation: int) -> bool:
         """Whether what was fetched in ``generation`` is still ours to work on. It may change between two chunks."""

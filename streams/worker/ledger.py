@@ -161,10 +161,15 @@ class _Window:
         self.deduper.settle()
         self._note(entries, cursor)
 
-    def take_up(self, entries: Sequence[Entry], cursor: int) -> None:
-        """Take over what others decided."""
-        for entry in entries:
-            self.deduper.remember(entry)
+    async def take_up(self, entries: Sequence[Entry], cursor: int) -> None:
+        """Take over what others decided. A worker that starts has days of it to read, and keeps its place in the group."""
+        try:
+            async for some in in_turns(entries):
+                for entry in some:
+                    self.deduper.remember(entry)
+        except BaseException:
+            self.deduper.rollback()
+            raise
         self.deduper.settle()
         self._note(entries, cursor)
 
@@ -223,7 +228,7 @@ class Ledger:
                 log.info("Redis restarted or lost the ledger: joining it anew")
                 self._epoch = ""
                 continue
-            self._take_up(answer)
+            await self._take_up(answer)
             self._contended = bool(answer) or word == b"wait"
             asking = word == b"wait" or len(answer) == PAGE
             if word == b"wait":
@@ -256,11 +261,11 @@ class Ledger:
         of_position = {entry.position: entry for entry in numbered}
         return [entry if entry.seq else of_position[entry.position] for entry in entries]
 
-    def _take_up(self, items: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
+    async def _take_up(self, items: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
         """Read what other workers appended."""
         entries = [_numbered(number, fields[3]) for number, fields in items]
         if entries:
-            self._window.take_up(entries, entries[-1].seq)
+            await self._window.take_up(entries, entries[-1].seq)
 
     async def _join(self) -> None:
         """Read the whole window from Redis; if it is not there, lay it there anew.
@@ -275,7 +280,7 @@ class Ledger:
         window = _Window(self._new_deduper(), self._keep_ms)
         while items := await self._page(window.cursor):
             entries = [_numbered(number, fields[b"e"]) for number, fields in items]
-            window.take_up(entries, entries[-1].seq)
+            await window.take_up(entries, entries[-1].seq)
         # The numbers of entries that were trimmed, or of an epoch that started empty, are behind us too.
         window.cursor = max(window.cursor, int(state[1]))
         self._window, self._epoch = window, state[0].decode()

@@ -128,6 +128,10 @@ class ForgetsPositions(Ledger):
         self._window.by_position.clear()
         return await super().decide(candidates)
 
+    async def _join(self) -> None:
+        await super()._join()
+        self._window.by_position.clear()
+
 
 def plan(orders: Orders) -> Plan:
     """What the worker runs: the rules of the generated headlines, and every wait short."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import threading
 from collections import Counter
 from datetime import datetime
 
 import pytest
+from mode.threads import WorkerThread
 
 from streams.core.dedupe import ExactDeduper
 from streams.core.pipeline import read as read_raw
@@ -31,6 +33,14 @@ async def test_a_headline_comes_out_as_a_signed_webhook_with_topic_rule_and_word
     assert alert["headline"]["id"] == "my-id"
     (delivery,) = await pipeline.records(pipeline.topics.deliveries)
     assert (delivery["alert_id"], delivery["outcome"]) == (post.id, "delivered")
+
+
+async def test_a_worker_fetches_in_the_loop_that_it_works_in(pipeline: Pipeline) -> None:
+    """Faust's thread for it would wait for the interpreter's lock several times a headline."""
+    async with pipeline.workers():
+        await pipeline.produce([(0, raw("Tanker held off Malta"), None)])
+        await pipeline.drained(1)
+        assert not [thread for thread in threading.enumerate() if isinstance(thread, WorkerThread)]
 
 
 async def test_what_cannot_be_read_is_kept_with_its_bytes_and_holds_up_nothing(pipeline: Pipeline) -> None:

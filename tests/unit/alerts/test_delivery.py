@@ -339,6 +339,57 @@ async def test_a_send_ends_before_its_lease_does(make_alert: Make) -> None:
     assert at.recorded[0].reason == "not sent within 0.05 s"
 
 
+class Counting(MemoryOutbox):
+    """An outbox that counts how often it is asked."""
+
+    leases = 0
+    publications = 0
+
+    async def lease(self, *args: Any, **kwargs: Any) -> list[Leased]:
+        self.leases += 1
+        return await super().lease(*args, **kwargs)
+
+    async def published(self, *args: Any, **kwargs: Any) -> None:
+        self.publications += 1
+        await super().published(*args, **kwargs)
+
+
+async def test_where_nothing_waits_a_sender_that_ends_asks_for_no_more(make_alert: Make) -> None:
+    outbox = Counting()
+    async with desk({"desk": Script()}, outbox, timing=Timing(poll=60)) as at:
+        await until(lambda: outbox.leases == 1)
+        for number in range(1, 6):
+            await at.alert(make_alert(alert_id=f"a{number}"))
+            await until(lambda number=number: len(at.recorded) == number)  # type: ignore[misc]
+        assert outbox.leases == 6
+
+
+async def test_where_more_waits_than_there_are_senders_each_that_ends_asks_for_the_next(make_alert: Make) -> None:
+    notifier = Script(otherwise=0.002, concurrency=2)
+    async with desk({"desk": notifier}, timing=Timing(poll=60)) as at:
+        await at.alert(*(make_alert(alert_id=f"a{n:02}") for n in range(21)))
+        await until(lambda: len(notifier.sent) == 21)
+
+
+async def test_what_comes_to_its_end_about_the_same_time_is_recorded_together(make_alert: Make) -> None:
+    outbox = Counting()
+    async with desk({"desk": Script()}, outbox, timing=Timing(poll=60, gather=0.5)) as at:
+        for number in range(5):
+            await at.alert(make_alert(alert_id=f"a{number}"))
+            await asyncio.sleep(0.005)
+        await until(lambda: len(at.recorded) == 5)
+        await until(lambda: outbox.publications > 0)
+        assert outbox.publications == 1
+
+
+async def test_a_dispatcher_that_stops_waits_for_nothing_more_to_record(make_alert: Make) -> None:
+    notifier = Script()
+    async with desk({"desk": notifier}, timing=Timing(poll=60, gather=3600), grace=60) as at:
+        await at.alert(make_alert())
+        await until(lambda: bool(notifier.sent))
+    assert at.outcomes() == ["delivered"]
+
+
 class Shaky(MemoryOutbox):
     """An outbox that can go away."""
 

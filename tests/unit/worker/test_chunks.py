@@ -6,20 +6,26 @@ import importlib.metadata
 import inspect
 import logging
 import textwrap
+import threading
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any
 
 import faust
 import pytest
 import structlog
+from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
+from mode.threads import WorkerThread
 
-from streams.worker.chunks import REPLACED, ChunkConsumer, Overdue, Progress
+from streams.worker.chunks import REPLACED, ChunkConsumer, ChunkQueue, Overdue, Progress
 
-#: Of the upstream methods that `streams.worker.chunks` replaces or relies on, by release of Faust. When Faust changes,
-#: read what changed in the methods named by the failure, adapt the module, and write the new fingerprints here.
+#: Of the upstream methods that `streams.worker.chunks` replaces or relies on, by release of Faust and of its mode. When one
+#: changes, read what changed in the methods named by the failure, adapt the module, and write the new fingerprints here.
 FINGERPRINTS = {
-    "0.15.3": {
+    "faust-streaming 0.15.3": {
         "Consumer.getmany": "e486c434b7928ee8",
         "Consumer.ack": "5548cf0f75843f73",
         "Consumer.wait_empty": "53195dca246c0a86",
@@ -35,6 +41,13 @@ FINGERPRINTS = {
         "AIOKafkaConsumerThread._commit": "78c931ecfa8dde44",
         "AIOKafkaConsumerThread._create_worker_consumer": "c179c0bdb9755c3a",
     },
+    "mode-streaming 0.7.1": {
+        "QueueServiceThread.call_thread": "d1304f73ca65376d",
+        "ServiceThread._gather_remaining_tasks": "72a184791b6c5837",
+        "ServiceThread._start_thread": "22434db1314bb4a9",
+        "ServiceThread.start": "ecd8f1bcf3eadb5d",
+        "ServiceThread.stop": "22d5a8dad369a585",
+    },
 }
 
 
@@ -45,8 +58,9 @@ def fingerprint(owner: type, name: str) -> str:
 
 @pytest.mark.parametrize(("owner", "name"), REPLACED, ids=lambda part: getattr(part, "__name__", part))
 def test_the_upstream_methods_are_those_we_know(owner: type, name: str) -> None:
-    version = importlib.metadata.version("faust-streaming")
-    assert fingerprint(owner, name) == FINGERPRINTS[version][f"{owner.__name__}.{name}"]
+    package = f"{owner.__module__.partition('.')[0]}-streaming"
+    release = f"{package} {importlib.metadata.version(package)}"
+    assert fingerprint(owner, name) == FINGERPRINTS[release][f"{owner.__name__}.{name}"]
 
 
 def test_a_commit_moves_to_the_end_of_the_last_chunk_with_none_open_before_it() -> None:
@@ -89,15 +103,132 @@ def test_nothing_is_ever_committed_before_it_is_done(sizes: list[int], random: o
 RAW = TP("headlines.raw", 0)
 
 
-async def test_the_first_headline_after_a_long_silence_is_not_taken_for_one_that_waits(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Faust compares its start, or the last commit, with now: after five quiet minutes, news made it tell of a bug."""
+def quiet_consumer() -> ChunkConsumer:
+    """The consumer of an app whose Kafka nobody serves."""
     app = faust.App("quiet", broker="kafka://localhost:1", web_enabled=False, loop=asyncio.get_running_loop())
     setattr(app.transport, "Consumer", ChunkConsumer)  # noqa: B010 - Faust declares it for the class
     consumer = app.consumer
     assert isinstance(consumer, ChunkConsumer)
-    consumer._thread.thread_loop.close()  # it never ran
+    return consumer
+
+
+async def test_the_consumer_is_in_our_own_loop_and_says_where_it_fails() -> None:
+    """With its loop to itself it would, when it ends, cancel all that is left on it: here that is everything."""
+    consumer = quiet_consumer()
+    others = asyncio.create_task(asyncio.sleep(60))
+    with pytest.raises(KafkaConnectionError):
+        await consumer._thread.start()
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, WorkerThread)]
+    await consumer._thread.stop()
+    assert not others.done()
+    others.cancel()
+
+
+def event_of(records: int) -> Any:
+    """What stands in the queue of an agent."""
+    return SimpleNamespace(value=range(records))
+
+
+def queue_of(maxsize: int) -> ChunkQueue:
+    return ChunkQueue(maxsize, flow_control=quiet_consumer().app.flow_control, clear_on_resume=True)
+
+
+async def test_a_queue_is_full_by_its_records_and_not_by_its_chunks() -> None:
+    queue = queue_of(100)
+    for records in [1] * 50 + [49]:
+        assert not queue.full()
+        queue.put_nowait(event_of(records))
+    assert (queue.qsize(), queue.full()) == (99, False)
+    queue.put_nowait(event_of(1))
+    assert queue.full()
+    assert len(queue.get_nowait().value) == 1
+    assert (queue.qsize(), queue.full()) == (99, False)
+    queue.clear()
+    assert (queue.qsize(), queue.empty()) == (0, True)
+
+
+async def test_a_partition_is_not_fetched_while_too_many_records_of_it_wait() -> None:
+    queue = queue_of(100)
+    told: list[str] = []
+    for records in (60, 30, 30):  # from 80 on
+        queue.put_nowait_enhanced(
+            event_of(records), on_pressure_high=lambda: told.append("high"), on_pressure_drop=drop(told)
+        )
+    assert told == ["high"]
+    queue.get_nowait()
+    queue.get_nowait()
+    assert told == ["high"]
+    queue.get_nowait()  # 30 are left when it is taken
+    assert told == ["high", "drop"]
+
+
+def drop(told: list[str]) -> Callable[[], None]:
+    return lambda: told.append("drop")
+
+
+class Handing:
+    """A consumer that has one fetch, and hears what was handed over, and when."""
+
+    def __init__(self, *offsets: tuple[TP, int]) -> None:
+        self.consumer = quiet_consumer()
+        self.consumer._has_room = lambda tp: self.room  # type: ignore[method-assign,assignment]
+        self.consumer.getmany = self._getmany  # type: ignore[method-assign]
+        self.consumer.callback = self._callback
+        self.room = True
+        self.handed: list[int] = []
+        self.turns = 0
+        self.at: list[int] = []
+        self._fetched = offsets
+        self._blocked = asyncio.Event()
+
+    async def _getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109
+        fetched, self._fetched = self._fetched, ()
+        for tp, offset in fetched:
+            yield tp, SimpleNamespace(offset=offset)
+        if not fetched:
+            await self.consumer._stopped.wait()
+
+    async def _callback(self, message: Any) -> None:
+        if not self.room:
+            await self._blocked.wait()
+        self.handed.append(message.offset)
+        self.at.append(self.turns)
+
+    async def run(self) -> None:
+        draining = asyncio.create_task(self.consumer._drain_messages(self.consumer))
+        for self.turns in range(20):
+            await asyncio.sleep(0)
+        self.consumer._stopped.set()
+        await draining
+
+
+async def test_all_chunks_of_a_fetch_are_handed_over_before_an_agent_begins() -> None:
+    handing = Handing(*((TP("headlines.raw", partition), 7) for partition in range(8)))
+    await handing.run()
+    assert len(handing.handed) == 8
+    assert len(set(handing.at)) == 1
+
+
+async def test_a_chunk_from_before_a_seek_is_not_handed_over() -> None:
+    handing = Handing((RAW, 7), (RAW, 9))
+    handing.consumer._read_offset[RAW] = 8
+    await handing.run()
+    assert handing.handed == [9]
+
+
+async def test_an_agent_without_room_holds_nothing_up_when_the_partitions_are_taken_away() -> None:
+    handing = Handing((RAW, 7))
+    handing.room = False
+    handing.consumer.suspend_flow.set()
+    await handing.run()
+    assert handing.handed == []
+
+
+async def test_the_first_headline_after_a_long_silence_is_not_taken_for_one_that_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Faust compares its start, or the last commit, with now: after five quiet minutes, news made it tell of a bug."""
+    consumer = quiet_consumer()
     with caplog.at_level(logging.INFO), structlog.testing.capture_logs() as told:
         consumer.verify_event_path(10.0, RAW)
         consumer._progress.setdefault(RAW, Progress()).handed_out(7, 8)

@@ -55,3 +55,23 @@ async def test_a_position_that_is_there_twice_is_decided_once() -> None:
     one, again = await window.decide([told, told])
     assert one is again
     assert one.verdict == "first"
+
+
+async def test_what_others_decided_is_taken_up_in_parts_and_all_or_nothing() -> None:
+    """A worker that starts has days of it to read, and its heartbeats come from the same loop."""
+    one, other = (_Window(ExactDeduper(timedelta(hours=72)), keep_ms=10**9) for _ in range(2))
+    candidates = [
+        Candidate(f"h-{n}", f"headlines.raw:0:{n}", NOON, Headline(headline=f"Story {n}", published=NOON))
+        for n in range(3 * IN_A_TURN)
+    ]
+    entries = await one.decide(candidates)
+    taking = asyncio.create_task(other.take_up(entries, 3))
+    await asyncio.sleep(0)
+    assert not taking.done()
+    taking.cancel()
+    await asyncio.wait([taking])
+    assert (other.cursor, other.by_position) == (0, {})
+    assert {entry.verdict for entry in await other.decide(candidates)} == {"first"}
+    other.deduper.rollback()
+    await other.take_up(entries, 3)
+    assert (other.cursor, len(other.by_position)) == (3, len(entries))
