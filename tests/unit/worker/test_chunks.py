@@ -171,7 +171,7 @@ class Handing:
 
     def __init__(self, *offsets: tuple[TP, int]) -> None:
         self.consumer = quiet_consumer()
-        self.consumer._has_room = lambda tp: self.room  # type: ignore[method-assign,assignment]
+        self.consumer._has_room = lambda tp: self.room  # type: ignore[method-assign]
         self.consumer.getmany = self._getmany  # type: ignore[method-assign]
         self.consumer.callback = self._callback
         self.room = True
