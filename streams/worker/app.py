@@ -64,7 +64,7 @@ log = structlog.get_logger(__name__)
 #: How long Kafka may take to let a worker go, seconds; where it is away, its client waits a minute.
 STOPPING = 10.0
 
-#: Records that may wait for an agent before its partitions are no longer fetched: eight full chunks.
+#: Records that may wait for an agent, about: from four fifths of it on, its partitions are no longer fetched.
 RECORDS_AHEAD = 8_000
 
 
@@ -181,7 +181,8 @@ class Worker:
                 raise
 
     def _agent(self, topics: Sequence[str], stage: Stage, confirm: Callable[[], Awaitable[None]] | None = None) -> None:
-        runner = Runner(stage, self.app, self._plan.clock, self._plan.on_step, confirm, self._fail, self._at_work)
+        at_work = None if confirm else self._at_work  # what is to be delivered waits for nobody's decisions
+        runner = Runner(stage, self.app, self._plan.clock, self._plan.on_step, confirm, self._fail, at_work)
         channel = self.app.topic(*topics, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name=stage.name)(runner.run)
         if confirm is not None:
@@ -219,6 +220,7 @@ class Worker:
     async def _publish(self, outputs: Sequence[Output]) -> None:
         """Publish what no chunk waits for."""
         producer = cast("BatchProducer", self.app.producer)
+        await producer.begun()
         refused = await producer.publish(outputs, timestamp_ms=int(self._plan.clock().timestamp() * 1000))
         if refused:  # a few hundred bytes: it is for the topic to take them
             raise PublishError(f"{refused[0].output.topic} takes no record: {refused[0].error!r}")
@@ -261,13 +263,14 @@ class Worker:
         app = self.app
         # Agents work while the app still starts, and that takes seconds where partitions are being shared out.
         early = [asyncio.create_task(self._silences.run()), asyncio.create_task(self._watch_kafka())]
+        dispatching = asyncio.create_task(self._dispatcher.run())
         try:
             await app.start()
         except BaseException:
             for task in early:
                 task.cancel()
+            await self._dispatcher.stop(grace=5.0)
             raise
-        dispatching = asyncio.create_task(self._dispatcher.run())
         keeping = asyncio.create_task(self._keeper.run())
         caring = asyncio.create_task(self._caretaker.run())
         watching = [asyncio.create_task(watch.run()) for watch in self._plan.watches]

@@ -91,10 +91,11 @@ class Chunk:
 
 
 class ChunkQueue(ThrowableQueue[EventT[Any]]):
-    """The chunks that wait for an agent. It is full by the records in them: a chunk may have one, or a thousand.
+    """The chunks that wait for an agent, counted by the records in them: a chunk may have one, or a thousand.
 
-    Where a queue is full, its partitions are fetched no further, and for up to 100 ms no other of the same broker either:
-    aiokafka gives who consumes them so much time.
+    From four fifths of ``maxsize`` on, Faust has a partition of which another chunk comes fetched no further, until two
+    fifths are left. What has been fetched by then is taken all the same: it is in memory anyway, and would hold up what was
+    fetched for others. It is no more than one fetch of each partition.
     """
 
     def _init(self, maxsize: int) -> None:
@@ -119,12 +120,16 @@ class ChunkQueue(ThrowableQueue[EventT[Any]]):
         """How many records wait."""
         return self._records
 
+    def full(self) -> bool:
+        """Never."""
+        return False
+
 
 class ChunkApp(faust.App):
     """A Faust app whose agents take chunks."""
 
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> ChunkQueue:  # noqa: N802
-        """The queue of an agent, ``maxsize`` in records."""
+        """The queue of an agent; ``maxsize`` is in records."""
         return ChunkQueue(maxsize or 0, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
 
@@ -308,20 +313,14 @@ class ChunkConsumer(Consumer):
                 async for tp, message in self.getmany(timeout=1.0):
                     if message.offset < (self._read_offset[tp] or 0):
                         continue  # from before a seek
-                    if self._has_room(tp):
+                    if self.app.flow_control.is_active():
                         await self.callback(message)
-                    else:
+                    else:  # a rebalance may begin before the last one is through
                         await self.wait_first(self.callback(message), self.suspend_flow.wait())
                     self._read_offset[tp] = message.offset
         except (ConsumerStoppedError, asyncio.CancelledError):
             if not self.app.should_stop:
                 raise
-
-    def _has_room(self, tp: TP) -> bool:
-        """Whether the agents take another chunk of a partition at once."""
-        conductor: Any = self.app.topics
-        channels = conductor._tp_index.get(tp, ())  # noqa: SLF001 - Faust offers no other way to its queues
-        return self.app.flow_control.is_active() and not any(channel.queue.full() for channel in channels)
 
     def _still(self, generation: int) -> bool:
         """Whether what was fetched in ``generation`` is still ours to work on. It may change between two chunks."""

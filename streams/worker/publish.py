@@ -102,12 +102,22 @@ class BatchProducer(Producer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._renewing = asyncio.Lock()
+        self._begun = asyncio.Event()
         self._holders: Counter[Any] = Counter()
         self._largest: dict[str, int] = {}
         super().__init__(*args, **kwargs)
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True, "max_batch_size": MAX_BATCH}
+
+    async def on_start(self) -> None:
+        """Connect to Kafka."""
+        await super().on_start()
+        self._begun.set()
+
+    async def begun(self) -> None:
+        """Return once it is started: there is something to publish before that, where a worker finds alerts that wait."""
+        await self._begun.wait()
 
     async def publish(self, outputs: Sequence[Output], *, timestamp_ms: int) -> list[Refused]:
         """Send the outputs, and wait until the broker has confirmed every one, or refused it for good.

@@ -133,16 +133,13 @@ def queue_of(maxsize: int) -> ChunkQueue:
     return ChunkQueue(maxsize, flow_control=quiet_consumer().app.flow_control, clear_on_resume=True)
 
 
-async def test_a_queue_is_full_by_its_records_and_not_by_its_chunks() -> None:
+async def test_a_queue_counts_records_and_not_chunks_and_takes_what_was_fetched() -> None:
     queue = queue_of(100)
-    for records in [1] * 50 + [49]:
-        assert not queue.full()
+    for records in [1] * 50 + [60]:
         queue.put_nowait(event_of(records))
-    assert (queue.qsize(), queue.full()) == (99, False)
-    queue.put_nowait(event_of(1))
-    assert queue.full()
+    assert (queue.qsize(), queue.full()) == (110, False)
     assert len(queue.get_nowait().value) == 1
-    assert (queue.qsize(), queue.full()) == (99, False)
+    assert (queue.qsize(), queue.empty()) == (109, False)
     queue.clear()
     assert (queue.qsize(), queue.empty()) == (0, True)
 
@@ -171,15 +168,13 @@ class Handing:
 
     def __init__(self, *offsets: tuple[TP, int]) -> None:
         self.consumer = quiet_consumer()
-        self.consumer._has_room = lambda tp: self.room  # type: ignore[method-assign]
+        self.consumer.app.flow_control.resume()
         self.consumer.getmany = self._getmany  # type: ignore[method-assign]
         self.consumer.callback = self._callback
-        self.room = True
         self.handed: list[int] = []
         self.turns = 0
         self.at: list[int] = []
         self._fetched = offsets
-        self._blocked = asyncio.Event()
 
     async def _getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109
         fetched, self._fetched = self._fetched, ()
@@ -189,8 +184,7 @@ class Handing:
             await self.consumer._stopped.wait()
 
     async def _callback(self, message: Any) -> None:
-        if not self.room:
-            await self._blocked.wait()
+        await self.consumer.app.flow_control.acquire()
         self.handed.append(message.offset)
         self.at.append(self.turns)
 
@@ -216,9 +210,9 @@ async def test_a_chunk_from_before_a_seek_is_not_handed_over() -> None:
     assert handing.handed == [9]
 
 
-async def test_an_agent_without_room_holds_nothing_up_when_the_partitions_are_taken_away() -> None:
+async def test_a_chunk_that_waits_for_the_end_of_a_rebalance_is_left_when_another_begins() -> None:
     handing = Handing((RAW, 7))
-    handing.room = False
+    handing.consumer.app.flow_control.suspend()
     handing.consumer.suspend_flow.set()
     await handing.run()
     assert handing.handed == []
