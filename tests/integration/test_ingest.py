@@ -74,7 +74,7 @@ class Desk:
         process = subprocess.Popen(
             [sys.executable, "-m", "streams", "ingest", *arguments],
             cwd=self.folder,
-            env={**clean, "COLUMNS": "200"},
+            env={**clean, "COLUMNS": "200", "PYTHONFAULTHANDLER": "1"},
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -84,7 +84,9 @@ class Desk:
         try:
             yield process
         finally:
-            process.kill()
+            if process.poll() is None:
+                process.send_signal(signal.SIGABRT)  # should a test wait for it in vain, it says where it is
+                print(process.communicate()[1])
             process.communicate()
 
     def ingest(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
