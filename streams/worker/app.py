@@ -262,19 +262,19 @@ class Worker:
     async def _work(self, stop: asyncio.Event) -> None:
         app = self.app
         # Agents work while the app still starts, and that takes seconds where partitions are being shared out.
-        early = [asyncio.create_task(self._silences.run()), asyncio.create_task(self._watch_kafka())]
-        dispatching = asyncio.create_task(self._dispatcher.run())
+        early = [asyncio.create_task(part) for part in (self._silences.run(), self._watch_kafka(), self._health.run())]
+        dispatching = asyncio.create_task(self._dispatch())
         try:
             await app.start()
         except BaseException:
-            for task in early:
-                task.cancel()
             await self._dispatcher.stop(grace=5.0)
+            for task in (dispatching, *early):
+                task.cancel()
             raise
         keeping = asyncio.create_task(self._keeper.run())
         caring = asyncio.create_task(self._caretaker.run())
         watching = [asyncio.create_task(watch.run()) for watch in self._plan.watches]
-        watching += [*early, asyncio.create_task(self._roster.run()), asyncio.create_task(self._health.run())]
+        watching += [*early, asyncio.create_task(self._roster.run())]
         log.info("working", group=self._plan.group, channels=sorted(self._plan.notifiers))
         waiting: list[asyncio.Task[Any]] = [
             asyncio.create_task(stop.wait()),
@@ -304,6 +304,10 @@ class Worker:
                 task.cancel()
         if self._failures:
             raise self._failures[0]
+
+    async def _dispatch(self) -> None:
+        await self._health.learned()
+        await self._dispatcher.run()
 
     async def _watch_kafka(self) -> None:
         asks = AsksKafka(self._plan.kafka, self._plan.topics.raw)

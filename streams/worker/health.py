@@ -44,6 +44,11 @@ class HealthWatch:
         self._to = to
         self._publish = publish
         self._clock = clock
+        self._learned = asyncio.Event()
+
+    async def learned(self) -> None:
+        """Return once it is known which channels are disabled: nothing is to be sent before."""
+        await self._learned.wait()
 
     async def run(self) -> None:
         """Look until cancelled. What cannot be told now is told later."""
@@ -71,6 +76,7 @@ class HealthWatch:
             raise
         disabled = await self._store.disabled()
         self._health.learn(disabled)
+        self._learned.set()
         for name, one in disabled.items():
             if not one.told and name in self._channels and (name in ours or now - one.since > _LEFT_UNTOLD):
                 await self._tell_of(one, disabled)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from alerts.channels import open_channels, read_channels
-from alerts.health import RULE, RedisHealth
+from alerts.health import RULE, Disabled, RedisHealth, notice
 from alerts.outbox import RedisOutbox
 from alerts.receiver import Answer, Receiver
 from streams.worker.app import Plan
@@ -55,3 +57,31 @@ async def test_a_channel_that_is_gone_is_told_of_once_and_comes_back(pipeline: P
     tally = await count(pipeline.client, pipeline.topics, pipeline.group, now=datetime.now(UTC))
     assert tally.balanced
     assert (tally.alerts, tally.outcomes["delivered"]) == (3, 3)
+
+
+async def test_what_waits_for_a_disabled_channel_is_not_sent_by_a_worker_that_starts(
+    pipeline: Pipeline, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outbox is served at once, and before it is known which channels are disabled nothing may go out."""
+    disabled = RedisHealth.disabled
+
+    async def disabled_in_a_while(self: RedisHealth) -> dict[str, Disabled]:
+        await asyncio.sleep(1.0)
+        return dict(await disabled(self))
+
+    monkeypatch.setattr(RedisHealth, "disabled", disabled_in_a_while)
+    now = datetime.now(UTC)
+    alerts = [notice(Disabled(channel=f"c{number}", since=now, reason="it is gone"), "desk") for number in range(20)]
+    async with Redis.from_url(redis_url) as redis:
+        await RedisHealth(redis, prefix=pipeline.group).disable(
+            Disabled(channel="desk", since=now, reason="it is gone")
+        )
+        await RedisOutbox(redis, prefix=pipeline.group).schedule(alerts, now)
+        async with pipeline.workers():
+            ended: list[dict[str, Any]] = []
+            async with asyncio.timeout(30):
+                while len(ended) < len(alerts):
+                    await asyncio.sleep(0.1)
+                    ended = await pipeline.records(pipeline.topics.dead)
+    assert {one["reason"].partition(" since")[0] for one in ended} == {"its channel is disabled"}
+    assert not pipeline.receiver.received
