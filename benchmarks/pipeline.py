@@ -293,8 +293,10 @@ async def hop_delays(bed: Bed, rate: int, seconds: int) -> list[float]:
         reader({"bootstrap_servers": bed.servers}) as consumer,
         AIOKafkaProducer(bootstrap_servers=bed.servers, acks="all") as producer,
     ):
-        consumer.assign([TopicPartition(topics.raw, partition) for partition in range(PARTITIONS)])
-        await consumer.seek_to_beginning()
+        partitions = [TopicPartition(topics.raw, partition) for partition in range(PARTITIONS)]
+        consumer.assign(partitions)
+        for partition in partitions:
+            consumer.seek(partition, 0)  # nothing has been produced yet, and a reset by the client could overtake the first
         consuming = asyncio.create_task(consume(consumer))
         async for _ in paced(rate, count):
             await producer.send(topics.raw, repr(time.perf_counter()).encode())
