@@ -296,7 +296,7 @@ async def hop_delays(bed: Bed, rate: int, seconds: int) -> list[float]:
         partitions = [TopicPartition(topics.raw, partition) for partition in range(PARTITIONS)]
         consumer.assign(partitions)
         for partition in partitions:
-            consumer.seek(partition, 0)  # nothing has been produced yet, and a reset by the client could overtake the first
+            consumer.seek(partition, 0)  # where a reset by the client itself could overtake the first records
         consuming = asyncio.create_task(consume(consumer))
         async for _ in paced(rate, count):
             await producer.send(topics.raw, repr(time.perf_counter()).encode())
