@@ -197,6 +197,8 @@ def _is_flat(text: str) -> bool:
 def _loader(*, pure: bool) -> YAML:
     loader = YAML(typ="safe", pure=pure)
     loader.allow_duplicate_keys = True  # told by _walk, without hiding what else is wrong
+    if pure:
+        loader.composer.warn_double_anchors = False  # an anchor may be used again, and a warning is for programmers
     return loader
 
 

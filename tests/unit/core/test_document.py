@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
@@ -125,6 +125,8 @@ _PARTS = (
 
 
 @given(st.lists(st.sampled_from(_PARTS), max_size=16).map("".join))
+@example("[&x a, &x b, *x]")
+@example("&x [&x ")
 def test_libyaml_reads_what_the_parser_in_python_reads(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_DEEPEST", -1)  # libyaml is asked for nothing
