@@ -363,7 +363,7 @@ class ChunkConsumer(Consumer):
         active = self._get_active_partitions()
         if active:
             return await self._getmany(active_partitions=active, timeout=timeout), active
-        # Every partition has as many chunks waiting as the agents may fall behind: wait for room, not for a second.
+        # Of every partition as much waits as the agents may fall behind: wait for room, not for a second.
         self._room.clear()
         await self.wait_first(self._room.wait(), self.sleep(timeout))
         return {}, active

@@ -7,7 +7,7 @@ import inspect
 import logging
 import textwrap
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -147,20 +147,21 @@ async def test_a_queue_counts_records_and_not_chunks_and_takes_what_was_fetched(
 async def test_a_partition_is_not_fetched_while_too_many_records_of_it_wait() -> None:
     queue = queue_of(100)
     told: list[str] = []
+
+    def high() -> None:
+        told.append("high")
+
+    def drop() -> None:
+        told.append("drop")
+
     for records in (60, 30, 30):  # from 80 on
-        queue.put_nowait_enhanced(
-            event_of(records), on_pressure_high=lambda: told.append("high"), on_pressure_drop=drop(told)
-        )
+        queue.put_nowait_enhanced(event_of(records), on_pressure_high=high, on_pressure_drop=drop)
     assert told == ["high"]
     queue.get_nowait()
     queue.get_nowait()
     assert told == ["high"]
     queue.get_nowait()  # 30 are left when it is taken
     assert told == ["high", "drop"]
-
-
-def drop(told: list[str]) -> Callable[[], None]:
-    return lambda: told.append("drop")
 
 
 class Handing:

@@ -78,6 +78,15 @@ class Stream:
             yield event
 
 
+class Trickle(Stream):
+    """A stream of which the next chunk comes in a few milliseconds."""
+
+    async def events(self) -> AsyncIterator[Event]:
+        for event in self._events:
+            await asyncio.sleep(0.005)
+            yield event
+
+
 async def settled() -> None:
     for _ in range(200):
         await asyncio.sleep(0)
@@ -111,6 +120,29 @@ async def test_an_agent_waits_while_too_much_is_unconfirmed(how: str) -> None:
         assert {event.state for event in events} == {"let go"}
     running[1].cancel()
     await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_chunks_that_come_soon_after_one_another_are_confirmed_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(agents, "GATHER", 0.5)
+    confirmed: list[int] = []
+
+    async def confirm() -> None:
+        confirmed.append(stage.worked)
+
+    stage, events = Deliver(), [Event(1, asyncio.Event()) for _ in range(5)]
+    runner = Runner(
+        stage, SimpleNamespace(), lambda: datetime(2025, 3, 3, 12, tzinfo=UTC), lambda _agent, _step: None, confirm
+    )
+    acknowledging = asyncio.create_task(runner.acknowledge_confirmed())
+    await runner.run(Trickle(events))
+    assert {event.state for event in events} == {"in hand"}
+    async with asyncio.timeout(20):
+        while events[-1].state == "in hand":  # noqa: ASYNC110 - an event of Faust's says nothing
+            await asyncio.sleep(0.01)
+    assert (confirmed, {event.state for event in events}) == ([5], {"acknowledged"})
+    acknowledging.cancel()
 
 
 async def test_stages_with_much_to_do_work_one_after_the_other_and_a_few_records_do_not_wait() -> None:
